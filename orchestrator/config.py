@@ -1,0 +1,404 @@
+"""replay.toml and its flags, as typed and validated settings; unknown keys are refused by name.
+
+Precedence: flags over file over defaults. `Settings` is what a run uses; `to_toml` writes it back so that
+`replay start --config RUN/config.toml` repeats a run, and `identity` gives the part that can change results.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+import shlex
+import tomllib
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+import tomli_w
+
+from orchestrator.errors import ConfigError
+
+__all__ = [
+    "NS_PER_DAY",
+    "NS_PER_MS",
+    "NS_PER_SECOND",
+    "AccountSettings",
+    "ComponentSettings",
+    "DataSettings",
+    "ExecutionModelSettings",
+    "InstrumentSettings",
+    "Settings",
+    "component_from_command",
+    "load_settings",
+    "parse_date_ns",
+    "parse_duration_ns",
+    "parse_timeframe_ns",
+]
+
+NS_PER_MS: Final = 1_000_000
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
+
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_COIN: Final = re.compile(r"[A-Z0-9]{1,20}")
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: immutable, unknown keys refused."""
+
+
+class DataSettings(_Section, frozen=True, kw_only=True):
+    """[data]: whose candles are replayed, and what to do about their gaps."""
+
+    exchange: str | None = None  # None: found by itself when only one has all coins
+    quote: str | None = None  # None: found by itself when only one fits
+    gaps: Literal["fail", "stale"] = "fail"
+    max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
+
+
+class AccountSettings(_Section, frozen=True, kw_only=True):
+    """[account]: what the traders start with."""
+
+    currency: str = "USD"  # data quoted in another dollar (USDT) are taken 1:1 and that is said
+    initial_cash: Decimal = Decimal(10_000)
+
+
+class ExecutionModelSettings(_Section, frozen=True, kw_only=True):
+    """[execution_model]: the assumptions that turn candles and an order into fills (DESIGN 5)."""
+
+    slippage_bps: Decimal = Decimal(5)
+    impact_bps: Decimal = Decimal(0)
+    fee_bps: Decimal | None = None  # for makers and takers alike; 20 unless maker_bps and taker_bps are given
+    maker_bps: Decimal | None = None
+    taker_bps: Decimal | None = None
+    max_volume_pct: Decimal = Decimal("1.0")
+    partial_fill_threshold: Decimal = Decimal("0.01")
+    latency_ms: tuple[Decimal, Decimal] = (Decimal(50), Decimal(500))
+
+
+class InstrumentSettings(_Section, frozen=True, kw_only=True):
+    """[instrument.COIN]: rules of one coin; what is absent comes from the built-in table."""
+
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
+    min_notional: Decimal | None = None
+
+
+class ComponentSettings(_Section, frozen=True, kw_only=True):
+    """[[component]]: one process of the bot."""
+
+    name: str
+    command: tuple[str, ...]
+    stage: int = 1  # stages are woken in ascending order at every tick
+    params: dict[str, Any] = {}
+    workdir: str | None = None  # None: the folder of replay.toml, or the current one
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """Everything a run is configured by; times as the user wrote them, money as `Decimal`."""
+
+    start_date: str
+    end_date: str
+    coins: tuple[str, ...]
+    timeframe: str | None = None  # None: the finest that is cached for all coins
+    seed: int = 7
+    speed: str = "max"
+    component_timeout: float = 30.0  # wall seconds
+    cpu_affinity: Literal["auto", "one", "all"] = "auto"
+    data: DataSettings = DataSettings()
+    account: AccountSettings = AccountSettings()
+    execution_model: ExecutionModelSettings = ExecutionModelSettings()
+    instrument: dict[str, InstrumentSettings] = {}
+    component: tuple[ComponentSettings, ...] = ()
+
+    @property
+    def start_ns(self) -> int:
+        """First instant of the run, nanoseconds since the epoch."""
+        return parse_date_ns(self.start_date)
+
+    @property
+    def end_ns(self) -> int:
+        """Close of the last candle; candles that open on it are not part of the run."""
+        return parse_date_ns(self.end_date)
+
+    @property
+    def speed_factor(self) -> float | None:
+        """Simulated seconds per wall second; None never waits."""
+        return None if self.speed == "max" else float(self.speed)
+
+    def to_toml(self) -> str:
+        """Return the settings as a TOML document that `load_settings` reads back to an equal value."""
+        return tomli_w.dumps(_without_none(msgspec.to_builtins(self, builtin_types=(Decimal,))))
+
+    def identity(self) -> dict[str, Any]:
+        """Return the part that can change a result: no paths, speed, timeouts or affinity."""
+        plain: dict[str, Any] = _without_none(msgspec.to_builtins(self))
+        for key in ("speed", "component_timeout", "cpu_affinity"):
+            plain.pop(key, None)
+        for component in plain.get("component", ()):
+            component.pop("workdir", None)
+        return plain
+
+
+def parse_duration_ns(text: str) -> int:
+    """Return the nanoseconds of a duration such as "30m", "4h", "1d".
+
+    Raises
+    ------
+    ConfigError
+        If it is not a positive whole number followed by one of s, m, h, d, w.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text.strip())
+    if match is None:
+        raise ConfigError(f"duration {text!r} is not understood; write a whole number and s, m, h, d or w, such as 30m")
+    return int(match[1]) * _UNIT_SECONDS[match[2]] * NS_PER_SECOND
+
+
+def parse_timeframe_ns(text: str) -> int:
+    """Return the nanoseconds of a candle length such as "1m", "5m", "1h", "1d", "1w"."""
+    try:
+        return parse_duration_ns(text)
+    except ConfigError:
+        raise ConfigError(f"timeframe {text!r} is not understood; use such as 1m, 5m, 15m, 1h, 4h, 1d, 1w") from None
+
+
+def parse_date_ns(text: str) -> int:
+    """Return the nanoseconds since the epoch of an ISO date or time; without an offset it is UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"date {text!r} is not understood; write it as 2024-01-31 or 2024-01-31T12:30 (UTC)"
+        ) from None
+    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
+
+
+def component_from_command(name: str, stage: int, command: str) -> ComponentSettings:
+    """Return the component that a `--thinker` or `--trader` flag describes."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ConfigError(f"--{name} {command!r} cannot be split into words: {error}; check its quotes") from None
+    if not words:
+        raise ConfigError(f"--{name} is empty; give a command such as --{name} 'python my_{name}.py'")
+    return ComponentSettings(name=name, stage=stage, command=words)
+
+
+def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
+    """Read replay.toml (if any), lay the flags over it and validate the whole.
+
+    Parameters
+    ----------
+    path
+        The TOML file, or None for flags and defaults alone.
+    flags
+        Keys of `Settings` (nested sections as dicts) that the command line gave; they win.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, a key is unknown, a value is of the wrong kind or out of range, or a key
+        that was set can have no effect.
+    """
+    raw = _read_toml(path) if path is not None else {}
+    merged = _merge(raw, flags)
+    where = str(path) if path is not None else "the command line"
+    for key, flag in (("start_date", "--start-date"), ("end_date", "--end-date"), ("coins", "--coins")):
+        if not merged.get(key):
+            raise ConfigError(f"{key} is missing; give {flag} or write {key} in replay.toml and pass --config")
+    _refuse_unknown_keys(merged, Settings, where, "")
+    try:
+        settings = msgspec.convert(_stringify_dates(merged), Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error)}") from None
+    base = path.resolve().parent if path is not None else Path.cwd()
+    settings = _place_components(settings, base)
+    _validate(settings)
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; `replay new DIR` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _stringify_dates(raw: dict[str, Any]) -> dict[str, Any]:
+    # TOML has dates of its own; both spellings mean the same.
+    plain = dict(raw)
+    for key in ("start_date", "end_date"):
+        if isinstance(plain.get(key), dt.date):  # datetime is a date too
+            plain[key] = plain[key].isoformat()
+    if isinstance(plain.get("speed"), int | float | Decimal) and not isinstance(plain["speed"], bool):
+        plain["speed"] = str(plain["speed"])
+    # Decimals are for money; a component's own parameters are its own affair and stay floats.
+    if isinstance(plain.get("component"), list):
+        plain["component"] = [
+            {**item, "params": _floats(item["params"])} if isinstance(item, dict) and "params" in item else item
+            for item in plain["component"]
+        ]
+    return plain
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _refuse_unknown_keys(raw: Any, section: Any, where: str, prefix: str) -> None:
+    if not isinstance(raw, dict):
+        return
+    fields = {field.name: field.type for field in msgspec.structs.fields(section)}
+    for key, value in raw.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
+            raise ConfigError(f"{where}: unknown key {prefix}{key}; {hint}")
+        kind = fields[key]
+        inner = next((a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, _Section)), None)
+        if inner is None:
+            continue
+        if isinstance(value, list):
+            for item in value:
+                _refuse_unknown_keys(item, inner, where, f"{key}.")
+        elif kind is inner:
+            _refuse_unknown_keys(value, inner, where, f"{prefix}{key}.")
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                _refuse_unknown_keys(item, inner, where, f"{key}.{name}.")
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", text)
+    return f"{found[2]}: {found[1]}" if found else text
+
+
+def _place_components(settings: Settings, base: Path) -> Settings:
+    placed = tuple(
+        msgspec.structs.replace(c, workdir=str((base / Path(c.workdir or ".").expanduser()).resolve()))
+        for c in settings.component
+    )
+    return msgspec.structs.replace(settings, component=placed)
+
+
+def _validate(settings: Settings) -> None:
+    if settings.end_ns <= settings.start_ns:
+        raise ConfigError(
+            f"end_date {settings.end_date} is not after start_date {settings.start_date}; the end must be later"
+        )
+    _validate_coins(settings.coins)
+    if settings.timeframe is not None:
+        parse_timeframe_ns(settings.timeframe)
+    _validate_speed(settings.speed)
+    if not 0 <= settings.seed < 2**63:
+        raise ConfigError(f"seed {settings.seed} is out of range; use a whole number from 0 to 2^63 - 1")
+    if not settings.component_timeout > 0:
+        raise ConfigError(f"component_timeout {settings.component_timeout} must be positive (wall seconds)")
+    _validate_data(settings.data)
+    if not settings.account.initial_cash > 0:
+        raise ConfigError(f"account.initial_cash {settings.account.initial_cash} must be positive")
+    _validate_execution(settings.execution_model)
+    for coin, rules in settings.instrument.items():
+        if coin not in settings.coins:
+            raise ConfigError(f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(settings.coins)}")
+        for key in ("tick_size", "lot_size", "min_notional"):
+            value = getattr(rules, key)
+            if value is not None and not (value > 0 or (key == "min_notional" and value == 0)):
+                raise ConfigError(f"instrument.{coin}.{key} {value} must be positive")
+    _validate_components(settings.component)
+
+
+def _validate_coins(coins: tuple[str, ...]) -> None:
+    for coin in coins:
+        if not _COIN.fullmatch(coin):
+            raise ConfigError(f"coin {coin!r} is not understood; write base assets such as BTC,ETH,DOGE")
+    repeated = sorted({coin for coin in coins if coins.count(coin) > 1})
+    if repeated:
+        raise ConfigError(f"coins names {', '.join(repeated)} more than once; name each coin once")
+
+
+def _validate_speed(speed: str) -> None:
+    if speed == "max":
+        return
+    try:
+        factor = Decimal(speed)
+    except InvalidOperation:
+        factor = Decimal("NaN")
+    if not (factor.is_finite() and factor > 0):
+        raise ConfigError(f"speed {speed!r} is not allowed; use max, or simulated seconds per wall second above 0, such as 60")
+
+
+def _validate_data(data: DataSettings) -> None:
+    if data.max_gap is not None:
+        parse_duration_ns(data.max_gap)
+        if data.gaps != "stale":
+            raise ConfigError('data.max_gap has no effect with gaps = "fail"; add --gaps stale or remove it')
+
+
+def _validate_execution(model: ExecutionModelSettings) -> None:
+    for key in ("slippage_bps", "impact_bps", "fee_bps", "maker_bps", "taker_bps"):
+        value = getattr(model, key)
+        if value is not None and not 0 <= value < 10_000:
+            raise ConfigError(f"execution_model.{key} {value} is out of range; basis points from 0 to below 10000")
+    if (model.maker_bps is None) != (model.taker_bps is None):
+        raise ConfigError("execution_model needs maker_bps and taker_bps together, or fee_bps alone")
+    if model.fee_bps is not None and model.maker_bps is not None:
+        raise ConfigError("execution_model.fee_bps has no effect beside maker_bps and taker_bps; remove one of them")
+    if not 0 < model.max_volume_pct <= 100:
+        raise ConfigError(f"execution_model.max_volume_pct {model.max_volume_pct} is out of range; above 0, at most 100")
+    if not 0 <= model.partial_fill_threshold < 1:
+        raise ConfigError(
+            f"execution_model.partial_fill_threshold {model.partial_fill_threshold} is out of range; from 0 to below 1"
+        )
+    low, high = model.latency_ms
+    if not 0 < low <= high <= 60_000:
+        raise ConfigError(
+            f"execution_model.latency_ms [{low}, {high}] is out of range; 0 < low <= high <= 60000 (ms), "
+            "since no order reaches a market at once"
+        )
+
+
+def _validate_components(components: tuple[ComponentSettings, ...]) -> None:
+    seen: set[str] = set()
+    for component in components:
+        if not _NAME.fullmatch(component.name):
+            raise ConfigError(
+                f"component name {component.name!r} is not allowed; a letter, then up to 31 letters, digits, _ or -"
+            )
+        if component.name in seen:
+            raise ConfigError(f"component name {component.name!r} is used twice; give each component its own name")
+        seen.add(component.name)
+        if not component.command or not component.command[0]:
+            raise ConfigError(f"component {component.name} has an empty command; give the words that start it")
+        if not 1 <= component.stage <= 99:
+            raise ConfigError(f"component {component.name}: stage {component.stage} is out of range; 1 to 99")
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value

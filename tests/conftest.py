@@ -1,0 +1,20 @@
+"""Fixtures that several test folders share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real market data, or skip with the reason why it is not used."""
+    root = Path(os.environ.get("REPLAY_SHARED", REPOSITORY.parent / "shared"))
+    data = root / "data"
+    if not data.is_dir():
+        pytest.skip(f"real market data not found at {data}; set REPLAY_SHARED to the folder that holds data/")
+    return data
