@@ -31,6 +31,7 @@ __all__ = [
     "ControlReply",
     "ControlRequest",
     "Fill",
+    "FillPublished",
     "FillState",
     "Frame",
     "Hello",
@@ -51,6 +52,7 @@ __all__ = [
     "Signal",
     "SignalValue",
     "Snapshot",
+    "SpectatorMessage",
     "Status",
     "Stop",
     "SubmitOrder",
@@ -172,7 +174,7 @@ class PublishSignal(_Message, tag="signal", frozen=True):
 
 
 class SetWakeUp(_Message, tag="wake", frozen=True):
-    """Ask to be woken at a time between ticks; a later one replaces an earlier one of the same turn or before."""
+    """Ask to be woken once at a later time; several may be outstanding, equal times wake once."""
 
     sim_time_ns: int
 
@@ -351,6 +353,16 @@ class Status(_Message, tag="status", frozen=True):
     equity: float
     fills: int
     coins: tuple[str, ...]
+
+
+class FillPublished(_Message, tag="fill", frozen=True):
+    """A fill of any component, for spectators."""
+
+    component: str
+    fill: Fill
+
+
+SpectatorMessage = Frame | FillPublished | Status
 
 
 class ControlRequest(_Message, tag="control", frozen=True):

@@ -1,0 +1,55 @@
+"""What the engine asks the shell to do, in the order in which it is to be done."""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.protocol import Fill, Snapshot
+from orchestrator.runs.records import EquityRows, Record
+
+__all__ = ["Checkpoint", "Command", "PublishFill", "PublishSnapshot", "WakeComponent", "Write", "WriteEquity"]
+
+
+class _Command(msgspec.Struct, frozen=True, gc=False):
+    """Base of the commands: immutable."""
+
+
+class WakeComponent(_Command, frozen=True, gc=False):
+    """Send the snapshot to a component (its declared place) and wait for its acknowledgement."""
+
+    component: int
+    snapshot: Snapshot
+
+
+class PublishSnapshot(_Command, frozen=True, gc=False):
+    """Show the market of a tick to spectators."""
+
+    snapshot: Snapshot
+
+
+class PublishFill(_Command, frozen=True, gc=False):
+    """Show a fill to spectators."""
+
+    component: str
+    fill: Fill
+
+
+class Write(_Command, frozen=True, gc=False):
+    """Append a line to its result file."""
+
+    record: Record
+
+
+class WriteEquity(_Command, frozen=True, gc=False):
+    """Append equity rows."""
+
+    rows: EquityRows
+
+
+class Checkpoint(_Command, frozen=True, gc=False):
+    """All lines up to and with the sequence are written: note the rolling digest."""
+
+    sequence: int
+
+
+Command = WakeComponent | PublishSnapshot | PublishFill | Write | WriteEquity | Checkpoint

@@ -1,0 +1,512 @@
+"""The decider of a replay: what happens next, who is woken with what, what is written down.
+
+Events in, commands out: `advance` goes to the next simulation time at which anything happens, `handle` takes a
+component's acknowledgement; both return commands for the shell and touch no socket, process, file or clock.
+Every result follows from these calls, so all of it can be tested without a process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.engine.barrier import Barrier
+from orchestrator.engine.clock import Clock
+from orchestrator.engine.commands import (
+    Checkpoint,
+    Command,
+    PublishFill,
+    PublishSnapshot,
+    WakeComponent,
+    Write,
+    WriteEquity,
+)
+from orchestrator.engine.equity import EquityMarker
+from orchestrator.engine.event_queue import EventQueue
+from orchestrator.engine.events import EventKey, EventKind
+from orchestrator.engine.journal import Journal
+from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
+from orchestrator.engine.price_feed import PriceFeed, TickSource
+from orchestrator.engine.signals import SignalBoard
+from orchestrator.errors import CausalityError, ConfigError, ProtocolError
+from orchestrator.exchange.events import (
+    CancelRequested,
+    CandlesClosed,
+    CoinEnded,
+    Input,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderRequested,
+    Outcome,
+    ReplaceRequested,
+    RequestRefused,
+    RunEnded,
+    SetTimer,
+    TimerDue,
+    TimerKind,
+)
+from orchestrator.exchange.exchange import Exchange
+from orchestrator.protocol import (
+    Acknowledgement,
+    CancelOrder,
+    ClosedCandles,
+    HistoryQuery,
+    Instruction,
+    News,
+    PublishSignal,
+    QueryRefused,
+    Reason,
+    ReplaceOrder,
+    SetWakeUp,
+    Snapshot,
+    SubmitOrder,
+)
+from orchestrator.runs.records import SignalRecord
+
+__all__ = ["INSTRUCTIONS_MAX", "ComponentPlace", "Engine", "History"]
+
+INSTRUCTIONS_MAX = 10_000
+"""How much a component may say in one turn; more is a flood and ends the run."""
+
+_CHECKPOINT_SEQUENCES = 1_000
+
+_TIMER_KINDS = {
+    TimerKind.EXPIRY: EventKind.EXPIRY,
+    TimerKind.CANCEL: EventKind.CANCEL,
+    TimerKind.OPENING: EventKind.REMAINDER,
+    TimerKind.ARRIVAL: EventKind.ORDER,
+}
+
+_AT_ONCE = (OrderFilled, OrderCancelled, OrderExpired)
+_LATER = (OrderRejected, RequestRefused)
+
+History = Callable[[str, str, int, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
+"""(coin, timeframe, count, sim_time_ns) -> open times int64[n], columns float64[5, n]."""
+
+
+class ComponentPlace(msgspec.Struct, frozen=True):
+    """Where a component stands: its place in the list of components is its number."""
+
+    name: str
+    stage: int
+    account: str
+
+
+class _WakeUp(msgspec.Struct, frozen=True):
+    """A queued reason to wake a component: a time it asked for, or a notice that takes until now to reach it."""
+
+    notice: Notice | None
+
+
+class Engine:
+    """Clock, order of events, stages and barrier of one run.
+
+    Parameters
+    ----------
+    market
+        Ticks of the run.
+    history
+        Closed candles as of a time.
+    exchange
+        The simulated exchange; this engine is its only caller.
+    components
+        In declared order.
+    currency
+        Account currency, the second half of every symbol.
+    sim_start_ns, sim_end_ns
+        The run covers ticks in (start, end].
+    coin_ends
+        Close time of each coin's last candle inside the run, in the order of the market's coins.
+    """
+
+    def __init__(
+        self,
+        *,
+        market: TickSource,
+        history: History,
+        exchange: Exchange,
+        components: tuple[ComponentPlace, ...],
+        currency: str,
+        sim_start_ns: int,
+        sim_end_ns: int,
+        coin_ends: tuple[int, ...],
+    ) -> None:
+        self.clock = Clock(sim_start_ns)
+        self.is_over = False
+        self.fills = 0
+        self._sim_end_ns = sim_end_ns
+        self._market = market
+        self._history = history
+        self._exchange = exchange
+        self._components = components
+        self._feed = PriceFeed(market)
+        self._queue: EventQueue[TimerDue | _WakeUp] = EventQueue()
+        self._barrier = Barrier()
+        self._board = SignalBoard(tuple(c.stage for c in components))
+        self._mailboxes = tuple(Mailbox() for _ in components)
+        self._journal = Journal(currency)
+        self._marker = EquityMarker(len(market.coins))
+        self._take_balances()
+        self._balances_changed = False
+        self._stages = _by_stage(components)
+        self._waiting_stages: list[tuple[int, ...]] = []
+        self._snapshot: Snapshot | None = None
+        self._wake_up_counters = [0] * len(components)
+        self._wake_up_times: list[set[int]] = [set() for _ in components]
+        self._order_numbers = [0] * len(components)
+        self._request_numbers = [0] * len(components)
+        self._account_versions: list[int | None] = [None] * len(components)
+        self._coin_ends = {end: [] for end in coin_ends if end < sim_end_ns} if coin_ends else {}
+        for coin, end in zip(market.coins, coin_ends, strict=True):
+            if end in self._coin_ends:
+                self._coin_ends[end].append(coin)
+
+    # ------------------------------------------------------------------ what the shell asks
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether a stage is at work; then only acknowledgements and queries move the run."""
+        return bool(self._barrier.awaited)
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Names of the components that have not acknowledged, in declared order."""
+        return tuple(c.name for place, c in enumerate(self._components) if place in self._barrier.awaited)
+
+    @property
+    def next_tick_ns(self) -> int | None:
+        """Simulation time of the next tick, None when the last one is past. Valid between sequences."""
+        return self._feed.next_time_ns
+
+    @property
+    def is_next_a_tick(self) -> bool:
+        """Return whether nothing is left to happen before the next tick."""
+        due = self._queue.next_time_ns
+        tick = self._feed.next_time_ns
+        return due is None or (tick is not None and due >= tick)
+
+    def equity(self) -> float:
+        """Return the account value at the last closes, for progress and status only."""
+        total = self._marker.cash
+        for coin, quantity in enumerate(self._marker.quantities):
+            if quantity != 0.0:
+                total += quantity * self._feed.mark(coin)
+        return total
+
+    def answer(self, component: int, query: HistoryQuery) -> ClosedCandles | QueryRefused:
+        """Answer a component's question as of the snapshot it has in hand.
+
+        Raises
+        ------
+        ProtocolError
+            If the component is not at work or asks as of another snapshot.
+        """
+        if component not in self._barrier.awaited or (query.sequence, query.step) != (
+            self._barrier.sequence,
+            self._barrier.step,
+        ):
+            raise ProtocolError(
+                f"{self._components[component].name} asked for history out of turn "
+                f"(sequence {query.sequence} step {query.step}); queries belong between a snapshot and its acknowledgement"
+            )
+        try:
+            open_times, columns = self._history(query.coin, query.timeframe, query.count, self.clock.sim_time_ns)
+        except ConfigError as error:
+            return QueryRefused(reason=str(error))
+        return ClosedCandles(
+            coin=query.coin,
+            timeframe=query.timeframe,
+            open_times=np.ascontiguousarray(open_times, dtype="<i8").tobytes(),
+            columns=np.ascontiguousarray(columns, dtype="<f8").tobytes(),
+        )
+
+    # ------------------------------------------------------------------ events in, commands out
+
+    def advance(self) -> list[Command]:
+        """Go to the next simulation time at which something happens and return what is to be done.
+
+        Either a stage is woken (`is_waiting`) or the moment is over already; after the last tick the run ends.
+        """
+        if self._barrier.awaited:
+            raise CausalityError(f"time cannot move while {', '.join(self.awaited)} are at work")
+        commands: list[Command] = []
+        if self._feed.is_last_of_block and self._feed.index >= 0:
+            self._write_equity(commands, self._feed.index + 1)
+        due = self._queue.next_time_ns
+        tick = self._feed.next_time_ns
+        if tick is None:
+            self.finish(commands, "end_of_run")
+        elif due is not None and due < tick:
+            self._advance_between_ticks(commands, due)
+        else:
+            self._advance_to_tick(commands, tick)
+        return commands
+
+    def handle(self, component: int, message: Acknowledgement) -> list[Command]:
+        """Take a component's acknowledgement; when its stage is complete, commit what was said and go on."""
+        if len(message.instructions) > INSTRUCTIONS_MAX:
+            raise ProtocolError(
+                f"{self._components[component].name} said {len(message.instructions)} things in one turn; "
+                f"at most {INSTRUCTIONS_MAX} are allowed"
+            )
+        commands: list[Command] = []
+        if self._barrier.acknowledge(component, self._components[component].name, message):
+            for place, instructions in self._barrier.take():
+                for instruction in instructions:
+                    self._commit(commands, place, instruction)
+            self._wake_next_stage(commands)
+        return commands
+
+    def finish(self, commands: list[Command], reason: str) -> None:
+        """End the run: open orders are cancelled with the reason, the last equity rows are written."""
+        if self.is_over:
+            return
+        if self.clock.sequence:
+            self._exchange_handles(
+                commands, RunEnded(sim_time_ns=self.clock.sim_time_ns, reason=reason), is_notifying=False
+            )
+            self._write_equity(commands, self._feed.index + 1)
+        self._exchange.validate()
+        self.is_over = True
+
+    def flush_equity(self) -> list[Command]:
+        """Return the equity rows that are complete; for the shell's once-a-second flush, between sequences."""
+        commands: list[Command] = []
+        self._write_equity(commands, self._feed.index + 1)
+        return commands
+
+    # ------------------------------------------------------------------ one moment
+
+    def _advance_to_tick(self, commands: list[Command], sim_time_ns: int) -> None:
+        self.clock.tick(sim_time_ns)
+        self._feed.advance()
+        self._snapshot = self._feed.snapshot(self.clock.sequence)
+        commands.append(PublishSnapshot(self._snapshot))
+        self._exchange_handles(commands, CandlesClosed(sim_time_ns=sim_time_ns))
+        for coin in self._coin_ends.get(sim_time_ns, ()):
+            self._exchange_handles(commands, CoinEnded(sim_time_ns=sim_time_ns, coin=coin))
+        self._handle_due(commands, sim_time_ns)
+        if self._balances_changed:
+            self._write_equity(commands, self._feed.index)
+            self._take_balances()
+        for mailbox in self._mailboxes:
+            mailbox.reason |= 1  # Reason.TICK: every component gets every tick
+        self._waiting_stages = list(self._stages)
+        self._wake_next_stage(commands)
+
+    def _advance_between_ticks(self, commands: list[Command], sim_time_ns: int) -> None:
+        self.clock.advance(sim_time_ns)
+        self._snapshot = None
+        self._handle_due(commands, sim_time_ns)
+        if self._balances_changed:
+            self._write_equity(commands, self._feed.index + 1)
+            self._take_balances()
+        self._waiting_stages = [
+            woken for stage in self._stages if (woken := tuple(c for c in stage if self._mailboxes[c].reason))
+        ]
+        self._wake_next_stage(commands)
+
+    def _handle_due(self, commands: list[Command], sim_time_ns: int) -> None:
+        while (due := self._queue.pop_due(sim_time_ns)) is not None:
+            key, event = due
+            if isinstance(event, TimerDue):
+                self._exchange_handles(commands, event)
+            elif event.notice is not None:
+                self._mailboxes[key.source].deliver(event.notice, sim_time_ns)
+            else:
+                self._mailboxes[key.source].reason |= Reason.WAKE_UP
+                self._wake_up_times[key.source].discard(sim_time_ns)
+
+    def _wake_next_stage(self, commands: list[Command]) -> None:
+        if not self._waiting_stages:
+            self._end_moment(commands)
+            return
+        stage = self._waiting_stages.pop(0)
+        self._barrier.open(stage, self.clock.sequence, self.clock.step)
+        for place in stage:
+            commands.append(WakeComponent(place, self._snapshot_for(place)))
+
+    def _end_moment(self, commands: list[Command]) -> None:
+        if self.clock.step == 0 and self.clock.sequence % _CHECKPOINT_SEQUENCES == 0:
+            self._write_equity(commands, self._feed.index + 1)
+            commands.append(Checkpoint(self.clock.sequence))
+
+    def _snapshot_for(self, place: int) -> Snapshot:
+        clock = self.clock
+        if self._snapshot is None:
+            self._snapshot = self._feed.later_snapshot(clock.sequence, clock.step, clock.sim_time_ns)
+        mailbox = self._mailboxes[place]
+        account = self._components[place].account
+        version = self._exchange.account_version(account)
+        has_account_news = version != self._account_versions[place]
+        if mailbox.reason == 1 and not has_account_news and not self._board.has_news(place):
+            mailbox.reason = 0
+            return self._snapshot  # the same object for everyone: encoded once
+        news = News(
+            signals=self._board.take(place),
+            fills=tuple(mailbox.fills),
+            rejections=tuple(mailbox.rejections),
+            ends=tuple(mailbox.ends),
+            account=self._exchange.account_state(account) if has_account_news else None,
+        )
+        self._account_versions[place] = version
+        personal = msgspec.structs.replace(self._snapshot, reason=int(mailbox.reason), news=news)
+        mailbox.clear()
+        return personal
+
+    # ------------------------------------------------------------------ what components say
+
+    def _commit(self, commands: list[Command], place: int, instruction: Instruction) -> None:
+        match instruction:
+            case SubmitOrder():
+                self._exchange_handles(commands, self._order_request(place, instruction))
+            case CancelOrder() | ReplaceOrder():
+                self._exchange_handles(commands, self._change_request(place, instruction))
+            case PublishSignal():
+                self._publish(commands, place, instruction)
+            case SetWakeUp():
+                self._set_wake_up(place, instruction.sim_time_ns)
+
+    def _order_request(self, place: int, order: SubmitOrder) -> OrderRequested:
+        component = self._components[place]
+        self._order_numbers[place] += 1
+        if order.number != self._order_numbers[place]:
+            raise ProtocolError(
+                f"{component.name} numbered an order {order.number}; its next number is {self._order_numbers[place]}"
+            )
+        return OrderRequested(
+            sim_time_ns=self.clock.sim_time_ns,
+            component=component.name,
+            source=place,
+            number=order.number,
+            client_order_id=f"{component.name}-{order.number}",
+            account=component.account,
+            coin=order.coin,
+            side=order.side,
+            qty=order.qty,
+            order_type=order.order_type,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            time_in_force=order.time_in_force,
+            expire_time_ns=order.expire_time_ns,
+        )
+
+    def _change_request(self, place: int, change: CancelOrder | ReplaceOrder) -> CancelRequested | ReplaceRequested:
+        component = self._components[place]
+        self._request_numbers[place] += 1
+        if change.number != self._request_numbers[place]:
+            raise ProtocolError(
+                f"{component.name} numbered a cancel or replace {change.number}; "
+                f"its next number is {self._request_numbers[place]}"
+            )
+        if isinstance(change, CancelOrder):
+            return CancelRequested(
+                sim_time_ns=self.clock.sim_time_ns,
+                component=component.name,
+                source=place,
+                number=change.number,
+                client_order_id=change.client_order_id,
+            )
+        return ReplaceRequested(
+            sim_time_ns=self.clock.sim_time_ns,
+            component=component.name,
+            source=place,
+            number=change.number,
+            client_order_id=change.client_order_id,
+            qty=change.qty,
+            limit_price=change.limit_price,
+            stop_price=change.stop_price,
+        )
+
+    def _publish(self, commands: list[Command], place: int, signal: PublishSignal) -> None:
+        component = self._components[place]
+        if signal.coin not in self._market.coins:
+            raise ProtocolError(
+                f"{component.name} sent a signal for {signal.coin!r}; the run's coins are {', '.join(self._market.coins)}"
+            )
+        for key, value in signal.values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ProtocolError(f"{component.name} sent the signal {signal.coin} {key} = {value}; it must be finite")
+        self._board.publish(place, signal.coin, signal.values, self.clock.sim_time_ns)
+        record = SignalRecord(
+            sim_time_ns=self.clock.sim_time_ns,
+            sequence=self.clock.sequence,
+            component=component.name,
+            coin=signal.coin,
+            values=signal.values,
+        )
+        commands.append(Write(record))
+
+    def _set_wake_up(self, place: int, sim_time_ns: int) -> None:
+        if sim_time_ns <= self.clock.sim_time_ns:
+            raise ProtocolError(
+                f"{self._components[place].name} asked to be woken at {sim_time_ns} ns, which is not later than "
+                f"now ({self.clock.sim_time_ns} ns)"
+            )
+        if sim_time_ns > self._sim_end_ns or sim_time_ns in self._wake_up_times[place]:
+            return
+        self._wake_up_times[place].add(sim_time_ns)
+        self._queue_wake_up(place, sim_time_ns, None)
+
+    def _queue_wake_up(self, place: int, sim_time_ns: int, notice: Notice | None) -> None:
+        self._wake_up_counters[place] += 1
+        key = EventKey(sim_time_ns, EventKind.STAGES, place, self._wake_up_counters[place])
+        self._queue.push(key, _WakeUp(notice))
+
+    # ------------------------------------------------------------------ what the exchange answers
+
+    def _exchange_handles(self, commands: list[Command], event: Input, *, is_notifying: bool = True) -> None:
+        for outcome in self._exchange.handle(event):
+            if isinstance(outcome, SetTimer):
+                kind = _TIMER_KINDS[outcome.kind]
+                key = EventKey(outcome.sim_time_ns, kind, outcome.source, outcome.counter)
+                self._queue.push(key, TimerDue(sim_time_ns=outcome.sim_time_ns, timer=outcome))
+                continue
+            if outcome.sim_time_ns != self.clock.sim_time_ns:
+                raise CausalityError(f"{outcome} was reported at {self.clock.sim_time_ns}")
+            for record in self._journal.records(outcome, self.clock.sequence):
+                commands.append(Write(record))
+            if is_notifying:
+                self._notify(commands, outcome)
+
+    def _notify(self, commands: list[Command], outcome: Outcome) -> None:
+        if isinstance(outcome, _AT_ONCE):
+            self._mailboxes[outcome.source].deliver(outcome, self.clock.sim_time_ns)
+            if isinstance(outcome, OrderFilled):
+                self.fills += 1
+                self._balances_changed = True
+                commands.append(PublishFill(outcome.component, to_fill(outcome)))
+        elif isinstance(outcome, _LATER):
+            if outcome.notify_time_ns > self.clock.sim_time_ns:
+                if outcome.notify_time_ns <= self._sim_end_ns:
+                    self._queue_wake_up(outcome.source, outcome.notify_time_ns, outcome)
+            else:
+                self._mailboxes[outcome.source].deliver(outcome, self.clock.sim_time_ns)
+
+    # ------------------------------------------------------------------ equity
+
+    def _write_equity(self, commands: list[Command], stop: int) -> None:
+        rows = self._marker.close_segment(stop, self._feed.first, self._feed.block.times_ns, self._feed.block.prices)
+        if rows is not None:
+            commands.append(WriteEquity(rows))
+
+    def _take_balances(self) -> None:
+        accounts = sorted({c.account for c in self._components})
+        cash = sum(self._exchange.cash(account) for account in accounts)
+        quantities = tuple(
+            float(sum(self._exchange.quantity(account, coin) for account in accounts)) for coin in self._market.coins
+        )
+        self._marker.set_balances(float(cash), quantities)
+        self._balances_changed = False
+
+
+def _by_stage(components: tuple[ComponentPlace, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the components' places grouped by ascending stage, each group in declared order."""
+    numbers = sorted({c.stage for c in components})
+    return tuple(tuple(place for place, c in enumerate(components) if c.stage == n) for n in numbers)

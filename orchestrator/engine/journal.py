@@ -1,0 +1,112 @@
+"""Turns outcomes of the exchange into the lines of the result files."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from orchestrator.config import NS_PER_SECOND
+from orchestrator.exchange.events import (
+    OrderAccepted,
+    OrderArrived,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderReplaced,
+    OrderTriggered,
+    Outcome,
+    RequestRefused,
+)
+from orchestrator.protocol import FillState
+from orchestrator.runs.records import FillRecord, OrderEventRecord, OrderRecord, Record
+
+__all__ = ["Journal"]
+
+_EVENT_NAMES = {
+    OrderArrived: "arrived",
+    OrderTriggered: "triggered",
+    OrderReplaced: "replaced",
+    OrderCancelled: "cancelled",
+    OrderExpired: "expired",
+    RequestRefused: "refused",
+}
+
+
+class Journal:
+    """Writes down what happened, under the sequence in which it was committed.
+
+    Parameters
+    ----------
+    currency
+        Account currency; a symbol is `COIN-CURRENCY`.
+    """
+
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+
+    def records(self, outcome: Outcome, sequence: int) -> tuple[Record, ...]:
+        """Return the lines of one outcome, in the order in which they are written."""
+        if isinstance(outcome, OrderFilled):
+            fill = self._fill(outcome, sequence)
+            if outcome.state is FillState.PARTIAL:
+                return (fill,)
+            return (fill, self._event(outcome, sequence, "filled", None))
+        if isinstance(outcome, OrderAccepted):
+            return (self._order(outcome, sequence, "accepted", None),)
+        if isinstance(outcome, OrderRejected):
+            return (self._order(outcome, sequence, "rejected", outcome.reason),)
+        return (self._event(outcome, sequence, _EVENT_NAMES[type(outcome)], getattr(outcome, "reason", None)),)
+
+    def _order(
+        self, outcome: OrderAccepted | OrderRejected, sequence: int, state: str, reason: str | None
+    ) -> OrderRecord:
+        request = outcome.request
+        return OrderRecord(
+            sim_time_ns=outcome.sim_time_ns,
+            sequence=sequence,
+            client_order_id=request.client_order_id,
+            component=request.component,
+            side=request.side.value,
+            symbol=f"{request.coin}-{self._currency}",
+            qty=request.qty,
+            order_type=request.order_type.value,
+            limit_price=request.limit_price,
+            stop_price=request.stop_price,
+            time_in_force=request.time_in_force.value,
+            state=state,
+            reason=reason,
+        )
+
+    @staticmethod
+    def _event(outcome: Outcome, sequence: int, event: str, reason: str | None) -> OrderEventRecord:
+        return OrderEventRecord(
+            sim_time_ns=outcome.sim_time_ns,
+            sequence=sequence,
+            client_order_id=outcome.client_order_id,
+            component=outcome.component,
+            event=event,
+            reason=reason,
+        )
+
+    def _fill(self, fill: OrderFilled, sequence: int) -> FillRecord:
+        return FillRecord(
+            sim_time_ns=fill.sim_time_ns,
+            sequence=sequence,
+            fill_id=f"F{fill.fill_number}",
+            client_order_id=fill.client_order_id,
+            component=fill.component,
+            side=fill.side.value,
+            symbol=f"{fill.coin}-{self._currency}",
+            qty=fill.qty,
+            fill_price=fill.price,
+            fees=fill.fee,
+            slippage_bps=fill.slippage_bps,
+            state=fill.state.value,
+            liquidity=fill.liquidity.value,
+            reference_price=fill.reference_price,
+            reference_candle=fill.reference_open_time_ns // NS_PER_SECOND,
+            latency_ms=Decimal(fill.latency_ns).scaleb(-6),
+            slippage_parts=dict(fill.slippage_parts),
+            participation=fill.participation,
+            rule=fill.rule,
+        )
