@@ -5,31 +5,14 @@ The exchange states its need here and knows nothing of files or columns; `market
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.candle import Candle, Opening
+
 __all__ = ["Candle", "MarketView", "Opening"]
-
-
-class Candle(NamedTuple):
-    """A closed candle over [open_time_ns, close_time_ns); prices in quote, volume in base currency."""
-
-    open_time_ns: int
-    close_time_ns: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
-class Opening(NamedTuple):
-    """The part of a still-open candle that is known from its first moment: its open."""
-
-    open_time_ns: int
-    price: float
 
 
 class MarketView(Protocol):
