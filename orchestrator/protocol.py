@@ -37,6 +37,7 @@ __all__ = [
     "Hello",
     "HistoryQuery",
     "Instruction",
+    "InstrumentRules",
     "Liquidity",
     "News",
     "OrchestratorMessage",
@@ -216,6 +217,14 @@ ComponentMessage = Hello | HistoryQuery | Acknowledgement
 # ---------------------------------------------------------------- orchestrator -> component
 
 
+class InstrumentRules(_Message, frozen=True):
+    """What the market demands of orders in one coin."""
+
+    tick_size: Decimal  # smallest price increment, quote currency
+    lot_size: Decimal  # smallest quantity increment, base asset
+    min_notional: Decimal  # smallest price x quantity, quote currency
+
+
 class Welcome(_Message, tag="welcome", frozen=True):
     """Answer to a good hello: everything a component may know about the run before it begins."""
 
@@ -228,6 +237,7 @@ class Welcome(_Message, tag="welcome", frozen=True):
     timeframe_ns: int
     sim_start_ns: int
     sim_end_ns: int
+    instruments: dict[str, InstrumentRules]
     params: dict[str, object]
 
 

@@ -1,0 +1,12 @@
+"""What runs inside a bot's processes: the SDK (`connect`) and small reference components.
+
+>>> from components import connect          # doctest: +SKIP
+>>> with connect() as replay:               # doctest: +SKIP
+...     for snapshot in replay.snapshots():
+...         print(snapshot.time, snapshot["BTC"])
+"""
+
+from components.client import Replay, connect
+from components.snapshot import Candle, Signals, Snapshot
+
+__all__ = ["Candle", "Replay", "Signals", "Snapshot", "connect"]

@@ -1,0 +1,1 @@
+"""Reference traders: they hear signals and place orders."""

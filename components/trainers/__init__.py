@@ -1,0 +1,1 @@
+"""Reference trainers: they make models out of the past."""
