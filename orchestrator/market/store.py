@@ -1,0 +1,125 @@
+"""From the cache to the market of one run: choose the series, check dates and gaps, map the candles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.errors import DataError
+from orchestrator.market.cache import entries_of, series_in
+from orchestrator.market.candles import Candles, time_text
+from orchestrator.market.choice import Choice, choose_series
+from orchestrator.market.gaps import accept_gaps, gaps_in_run
+from orchestrator.market.mapped import map_series
+from orchestrator.market.market import Market
+
+__all__ = ["load_market"]
+
+
+def load_market(
+    cache: Path,
+    *,
+    coins: tuple[str, ...],
+    timeframe: str | None,
+    exchange: str | None,
+    quote: str | None,
+    start_ns: int,
+    end_ns: int,
+    gaps: str,
+    max_gap_ns: int | None,
+) -> Market:
+    """Return the market of a run, its candles mapped from the cache.
+
+    Parameters
+    ----------
+    cache
+        The cache folder, `home().cache`.
+    coins
+        In the order of the run.
+    timeframe, exchange, quote
+        None: found by itself (`choice.choose_series`).
+    start_ns, end_ns
+        The run, nanoseconds since the epoch; start < end.
+    gaps, max_gap_ns
+        "fail", or "stale" with the longest gap that is accepted (None: any).
+
+    Raises
+    ------
+    DataError
+        If candles are missing, the dates lie outside the data, or a gap is not accepted.
+    ConfigError
+        If several exchanges or quotes fit.
+    """
+    choice = choose_series(
+        cache, coins, timeframe=timeframe, exchange=exchange, quote=quote, start_ns=start_ns, end_ns=end_ns
+    )
+    _require_dates(cache, choice, coins, start_ns, end_ns)
+    candles = {coin: map_series(cache, choice.key(coin)) for coin in coins}
+    timeframe_ns = choice.key(coins[0]).timeframe_ns
+    found = {coin: gaps_in_run(c, timeframe_ns, start_ns, end_ns) for coin, c in candles.items()}
+    notes = [
+        *_quote_note(choice.quote),
+        *_span_notes(candles, timeframe_ns, start_ns, end_ns),
+        *accept_gaps(found, gaps, max_gap_ns),
+    ]
+    return Market(
+        candles,
+        exchange=choice.exchange,
+        quote=choice.quote,
+        timeframe_ns=timeframe_ns,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        notes=tuple(notes),
+    )
+
+
+def _require_dates(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> None:
+    spans = {}
+    for coin in coins:
+        entries = entries_of(cache, choice.key(coin))
+        spans[coin] = (entries[0].start_ns, entries[-1].end_ns)
+    key = choice.key(coins[0])
+    # Dates between two points of the grid mean the candles between them.
+    first_ns = start_ns + (key.anchor_ns - start_ns) % key.timeframe_ns
+    last_ns = end_ns - (end_ns - key.anchor_ns) % key.timeframe_ns
+    begin, end = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
+    missing = [coin for coin, (start, stop) in spans.items() if stop <= first_ns or start >= last_ns]
+    if first_ns >= begin and last_ns <= end and first_ns < last_ns and not missing:
+        return
+    what = f"{choice.exchange} {choice.quote} {choice.timeframe}"
+    ranges = ", ".join(f"{coin} {time_text(a)} to {time_text(b)}" for coin, (a, b) in spans.items())
+    if missing and first_ns >= begin and last_ns <= end:
+        raise DataError(
+            f"{', '.join(missing)} has no {choice.timeframe} candles between {time_text(start_ns)} and "
+            f"{time_text(end_ns)}; {what} has {ranges}; leave it out of --coins or choose other dates"
+        )
+    other = _other_timeframes(cache, choice, coins, start_ns, end_ns)
+    raise DataError(
+        f"the run, {time_text(start_ns)} to {time_text(end_ns)}, lies outside the data; {what} has {ranges}; "
+        f"choose --start-date and --end-date within that{other}"
+    )
+
+
+def _other_timeframes(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> str:
+    fitting = []
+    for key in series_in(cache):
+        is_alike = (key.exchange, key.coin, key.quote) == (choice.exchange, coins[0], choice.quote)
+        if is_alike and key.timeframe != choice.timeframe:
+            entries = entries_of(cache, key)
+            if entries[0].start_ns <= start_ns and end_ns <= entries[-1].end_ns:
+                fitting.append(key.timeframe)
+    return f", or give --timeframe {fitting[0]}, which reaches further" if fitting else ""
+
+
+def _quote_note(quote: str) -> list[str]:
+    return [] if quote == "USD" else [f"candles are quoted in {quote}, taken 1:1 as the account's currency"]
+
+
+def _span_notes(candles: dict[str, Candles], timeframe_ns: int, start_ns: int, end_ns: int) -> list[str]:
+    notes = []
+    for coin, columns in candles.items():
+        first, last = int(columns.open_times_ns[0]), int(columns.open_times_ns[-1]) + timeframe_ns
+        if first >= start_ns + timeframe_ns:
+            notes.append(f"{coin} begins inside the run, at {time_text(first)}")
+        if last <= end_ns - timeframe_ns:
+            notes.append(f"{coin} ends inside the run, at {time_text(last)}")
+    return notes
