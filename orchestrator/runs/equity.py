@@ -77,11 +77,11 @@ def stream_to_parquet(directory: Path, coins: Sequence[str]) -> None:
             sink.flush()
             os.fsync(sink.fileno())
         temporary.replace(final)
-    except OSError:
+    except (OSError, pa.ArrowException) as error:
         temporary.unlink(missing_ok=True)
-        raise
-    except pa.ArrowException as error:
-        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        # Arrow's own errors, such as a stream that is cut off, carry no number.
         raise OSError(errno.EIO, f"{stream.name}: {error}") from error
     stream.unlink()
 
