@@ -8,12 +8,11 @@ overwritten: who has it mapped keeps it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from orchestrator.errors import DataError
+from orchestrator.market.arrow import arrow_array, float_view, int_view
 from orchestrator.market.cache import LOCK_NAME, read_series
 from orchestrator.market.candles import VALUES, Candles
 from orchestrator.market.files import locked, remove_quietly, write_whole
@@ -61,15 +60,7 @@ def map_series(cache: Path, key: SeriesKey) -> Candles:
 def map_file(path: Path) -> Candles:
     """Map one Arrow file; `pyarrow.ArrowInvalid` or `OSError` when it is not a whole one."""
     batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-    times = _view(batch.column(_TIME), np.dtype(np.int64))
-    return Candles(times, *(_view(batch.column(name), np.dtype(np.float64)) for name in VALUES))
-
-
-def _view(column: Any, dtype: np.dtype[Any]) -> Any:
-    # `to_numpy` does the same, but imports pandas first, which costs a run 0.2 s.
-    return np.frombuffer(
-        column.buffers()[1], dtype=dtype, count=len(column), offset=column.offset * dtype.itemsize
-    )
+    return Candles(int_view(batch.column(_TIME)), *(float_view(batch.column(name)) for name in VALUES))
 
 
 def _map_existing(folder: Path, entries: tuple[Entry, ...]) -> Candles | None:
@@ -83,7 +74,8 @@ def _map_existing(folder: Path, entries: tuple[Entry, ...]) -> Candles | None:
 
 
 def _build(folder: Path, entries: tuple[Entry, ...]) -> Candles:
-    batch = pa.record_batch(dict(zip((_TIME, *VALUES), read_series(folder, entries), strict=True)))
+    columns = [arrow_array(column) for column in read_series(folder, entries)]
+    batch = pa.record_batch(columns, names=[_TIME, *VALUES])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)

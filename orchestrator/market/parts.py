@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from orchestrator.config import NS_PER_SECOND
 from orchestrator.errors import DataError
+from orchestrator.market.arrow import arrow_array, float_view, int_view
 from orchestrator.market.candles import VALUES, Candles
 from orchestrator.market.files import write_whole
 from orchestrator.market.index import Entry
@@ -35,7 +36,7 @@ def write_part(folder: Path, month: str, candles: Candles, timeframe_ns: int) ->
     import pyarrow.parquet as pq  # noqa: PLC0415 - a run reads mapped files and never needs it
 
     times = candles.open_times_ns // NS_PER_SECOND
-    table = pa.table({"time": times} | dict(zip(VALUES, candles.values, strict=True)))
+    table = pa.table([arrow_array(column) for column in (times, *candles.values)], names=["time", *VALUES])
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     data = memoryview(sink.getvalue())
@@ -70,9 +71,9 @@ def read_part(folder: Path, entry: Entry) -> Candles:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; {remedy}") from None
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise DataError(f"{path} is corrupt: its SHA-256 is not the one in the index; {remedy}")
-    table = pq.read_table(pa.BufferReader(data), columns=["time", *VALUES])
-    times, *values = (column.to_numpy() for column in table.columns)
-    return Candles(times * NS_PER_SECOND, *values)
+    table = pq.ParquetFile(pa.BufferReader(data)).read(columns=["time", *VALUES])  # read_table imports pandas
+    times = int_view(table["time"]) * NS_PER_SECOND
+    return Candles(times, *(float_view(table[name]) for name in VALUES))
 
 
 def _now_text() -> str:
