@@ -47,6 +47,7 @@ _OF_ANOTHER_RUN: Final = (
     ENVIRONMENT_CURVE,
 )
 _PYTHON: Final = re.compile(r"python(3(\.\d+)?)?")
+_NO_SCRIPT: Final = re.compile(r"-([^-XW]*[cm].*)?")  # -c, -m, also behind other letters, and - (stdin)
 _OPTIONS_WITH_VALUE: Final = ("-X", "-W")  # of the Python interpreter, with the value as a word of its own
 
 
@@ -134,10 +135,8 @@ def _script_of(command: tuple[str, ...]) -> str | None:
     for word in words:
         if word in _OPTIONS_WITH_VALUE:
             next(words, None)
+        elif _NO_SCRIPT.fullmatch(word):
+            return None
         elif not word.startswith("-"):
             return word if word.endswith(".py") else None
-        elif (
-            word[1:2] not in ("-", "") and set(word[1:]) & {"c", "m"} and word[:2] not in _OPTIONS_WITH_VALUE
-        ):
-            return None  # -c and -m, alone or behind other letters, end the interpreter's options
     return None
