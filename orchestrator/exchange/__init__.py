@@ -1,1 +1,1 @@
-
+"""The simulated exchange: orders, matching, slippage, fees, latency, accounts; pure."""

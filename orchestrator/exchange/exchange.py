@@ -1,0 +1,345 @@
+"""The simulated exchange: requests, closed candles and timers in; judgements, fills and timers out.
+
+A decider: it touches no clock and no file. Whoever owns the clock calls `handle` with events in the order of
+DESIGN 3 and calls back for each timer; everything that follows from an event is in the list it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, getcontext, setcontext
+from typing import Any, TypedDict
+
+from orchestrator.config import ExecutionModelSettings
+from orchestrator.errors import CausalityError, InvariantError
+from orchestrator.exchange.account import Account
+from orchestrator.exchange.admission import (
+    expiry_reason,
+    hold_price,
+    likely_price,
+    notional_reason,
+    prices_reason,
+    qty_reason,
+)
+from orchestrator.exchange.book import Book
+from orchestrator.exchange.events import (
+    CancelRequested,
+    CandlesClosed,
+    CoinEnded,
+    Input,
+    OrderAccepted,
+    OrderRejected,
+    OrderRequested,
+    ReplaceRequested,
+    RequestRefused,
+    RunEnded,
+    SetTimer,
+    TimerDue,
+    TimerKind,
+)
+from orchestrator.exchange.execution import Execution, Outcomes
+from orchestrator.exchange.instruments import Instrument
+from orchestrator.exchange.market_view import MarketView
+from orchestrator.exchange.models import build_fill_model
+from orchestrator.exchange.money import EXACT, ZERO, from_float
+from orchestrator.exchange.orders import Order
+from orchestrator.exchange.vocabulary import Reason
+from orchestrator.protocol import AccountState, Side
+
+__all__ = ["Exchange"]
+
+_Change = CancelRequested | ReplaceRequested
+
+
+class Exchange:
+    """Orders, fills and accounts of one run.
+
+    Parameters
+    ----------
+    market
+        What may be seen of the candles.
+    coins
+        In the order of the run.
+    instruments
+        Rules per coin, as `resolve_instruments` gives them.
+    model
+        `[execution_model]`.
+    accounts
+        Name -> initial cash, quote currency.
+    seed
+        Of the run; keys the latency draws.
+    end_ns
+        End of the run: nothing arrives later.
+    """
+
+    def __init__(
+        self,
+        *,
+        market: MarketView,
+        coins: tuple[str, ...],
+        instruments: Mapping[str, Instrument],
+        model: ExecutionModelSettings,
+        accounts: Mapping[str, Decimal],
+        seed: int,
+        end_ns: int,
+    ) -> None:
+        self._market = market
+        self._model = build_fill_model(model, seed)
+        self._books = {coin: Book(instruments[coin], place) for place, coin in enumerate(coins)}
+        self._accounts = {name: Account(name, cash) for name, cash in accounts.items()}
+        self._execution = Execution(market, self._model, self._books, self._accounts)
+        self._open: dict[str, Order] = {}
+        self._ended: dict[str, str] = {}  # client order id -> component, to answer late cancels
+        self._changes: dict[tuple[int, int], _Change] = {}  # (source, number) -> on its way
+        self._end_ns = end_ns
+        self._now_ns = 0
+        self._has_ended = False
+        self._handlers: dict[type, Callable[[Any, Outcomes], None]] = {
+            OrderRequested: self._request,
+            CancelRequested: self._request_change,
+            ReplaceRequested: self._request_change,
+            CandlesClosed: self._close_candles,
+            TimerDue: self._be_called,
+            CoinEnded: self._end_coin,
+            RunEnded: self._end_run,
+        }
+
+    def handle(self, event: Input) -> Outcomes:
+        """Take an event and return what follows from it at once, in order.
+
+        Raises
+        ------
+        CausalityError
+            If the event is earlier than one before it, or a timer is not called at its time.
+        InvariantError
+            If the books do not add up afterwards.
+        """
+        if event.sim_time_ns < self._now_ns:
+            raise CausalityError(f"{type(event).__name__} at {event.sim_time_ns} after time {self._now_ns}")
+        self._now_ns = event.sim_time_ns
+        if type(event) is CandlesClosed and not self._open:
+            return []
+        out: Outcomes = []
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            self._handlers[type(event)](event, out)
+            self._check_touched()
+        finally:
+            setcontext(before)
+        return out
+
+    # ------------------------------------------------------------ questions
+
+    def account_state(self, account: str) -> AccountState:
+        """Return the balances of an account as components see them."""
+        return self._accounts[account].state()
+
+    def account_version(self, account: str) -> int:
+        """Return a number that changes whenever `account_state` would."""
+        return self._accounts[account].version
+
+    def cash(self, account: str) -> Decimal:
+        """Return the cash of an account, held or not; quote currency."""
+        return self._accounts[account].cash
+
+    def quantity(self, account: str, coin: str) -> Decimal:
+        """Return how much of a coin an account has, held or not."""
+        return self._accounts[account].holdings.get(coin, ZERO)
+
+    def validate(self) -> None:
+        """Recompute every invariant from orders and fills; raise `InvariantError` for the first broken."""
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            for order in self._open.values():
+                order.check(self._now_ns)
+                self._books[order.coin].check(order)
+            for account in self._accounts.values():
+                self._validate_account(account)
+        finally:
+            setcontext(before)
+
+    def _validate_account(self, account: Account) -> None:
+        cash_held, qty_held = ZERO, dict[str, Decimal]()
+        for order in self._open.values():
+            if order.request.account != account.name:
+                continue
+            if order.side is Side.BUY:
+                cash_held += order.hold
+            else:
+                qty_held[order.coin] = qty_held.get(order.coin, ZERO) + order.hold
+        account.validate(cash_held, qty_held)
+
+    def _check_touched(self) -> None:
+        for order in self._execution.touched:
+            order.check(self._now_ns)
+            self._accounts[order.request.account].check(order.coin)
+            if order.has_ended and self._open.pop(order.client_order_id, None) is not None:
+                self._ended[order.client_order_id] = order.request.component
+        self._execution.touched.clear()
+
+    # ------------------------------------------------------------ new orders
+
+    def _request(self, event: OrderRequested, out: Outcomes) -> None:
+        if event.client_order_id in self._open or event.client_order_id in self._ended:
+            raise InvariantError(f"order {event.client_order_id} was requested twice")
+        arrival_ns = event.sim_time_ns + self._model.latency.draw_ns(event.component, "order", event.number)
+        verdict = self._admit(event, arrival_ns)
+        if isinstance(verdict, Reason):
+            out.append(
+                OrderRejected(**_identity(event), request=event, reason=verdict, notify_time_ns=arrival_ns)
+            )
+            return
+        self._open[event.client_order_id] = verdict
+        self._execution.hold(verdict, verdict.need())
+        accepted = OrderAccepted(**_identity(event), request=event)
+        verdict.history.append(accepted)
+        out.append(accepted)
+        out.append(_timer(TimerKind.ARRIVAL, arrival_ns, event))
+        if event.expire_time_ns is not None and event.expire_time_ns <= self._end_ns:
+            out.append(_timer(TimerKind.EXPIRY, event.expire_time_ns, event))
+
+    def _admit(self, event: OrderRequested, arrival_ns: int) -> Order | Reason:
+        book = self._books.get(event.coin)
+        if book is None:
+            return Reason.UNKNOWN_SYMBOL
+        instrument = book.instrument
+        reason = (
+            qty_reason(event.qty, instrument)
+            or prices_reason(event.order_type, event.limit_price, event.stop_price, instrument)
+            or expiry_reason(event.time_in_force, event.expire_time_ns, arrival_ns)
+        )
+        if reason is not None:
+            return reason
+        if book.has_ended:
+            return Reason.END_OF_DATA
+        if arrival_ns > self._end_ns or self._has_ended:
+            return Reason.AFTER_END_OF_RUN
+        last = self._market.last_closed(event.coin, event.sim_time_ns)
+        if last is None:
+            return Reason.NO_MARKET_DATA
+        close = from_float(last.close)
+        reason = notional_reason(
+            event.qty, likely_price(event.limit_price, event.stop_price, close), instrument
+        )
+        if reason is not None:
+            return reason
+        price = hold_price(event.side, event.limit_price, event.stop_price, close, self._model.fees.rate_max)
+        order = Order(event, arrival_time_ns=arrival_ns, hold_price=price)
+        return order if order.need() <= self._available(order) else Reason.INSUFFICIENT_BALANCE
+
+    def _available(self, order: Order) -> Decimal:
+        account = self._accounts[order.request.account]
+        return account.available_cash if order.side is Side.BUY else account.available_qty(order.coin)
+
+    # ------------------------------------------------------------ cancels and replaces
+
+    def _request_change(self, event: _Change, out: Outcomes) -> None:
+        due_ns = event.sim_time_ns + self._model.latency.draw_ns(event.component, "cancel", event.number)
+        order = self._open.get(event.client_order_id)
+        reason = self._change_reason(event, order)
+        if order is not None and reason is None:
+            # One connection keeps its order: a request never overtakes its order or an earlier request.
+            due_ns = max(due_ns, order.arrival_time_ns + 1, order.latest_request_ns)
+            if due_ns > self._end_ns:
+                reason = Reason.AFTER_END_OF_RUN
+        if order is None or reason is not None:
+            out.append(self._refusal(event, reason or Reason.UNKNOWN_ORDER, due_ns))
+            return
+        order.latest_request_ns = due_ns
+        self._changes[event.source, event.number] = event
+        out.append(_timer(TimerKind.CANCEL, due_ns, event))
+
+    def _change_reason(self, event: _Change, order: Order | None) -> Reason | None:
+        component = order.request.component if order is not None else self._ended.get(event.client_order_id)
+        if component is None:
+            return Reason.UNKNOWN_ORDER
+        if component != event.component:
+            return Reason.NOT_OWN_ORDER
+        return Reason.ALREADY_ENDED if order is None else None
+
+    def _refusal(self, event: _Change, reason: str, notify_time_ns: int) -> RequestRefused:
+        order = self._open.get(event.client_order_id)
+        return RequestRefused(
+            sim_time_ns=self._now_ns,
+            client_order_id=event.client_order_id,
+            component=event.component,
+            source=event.source,
+            coin=order.coin if order is not None else "",
+            reason=reason,
+            notify_time_ns=notify_time_ns,
+        )
+
+    def _change(self, timer: SetTimer, out: Outcomes) -> None:
+        event = self._changes.pop((timer.source, timer.counter))
+        order = self._open.get(event.client_order_id)
+        if order is None:
+            out.append(self._refusal(event, Reason.ALREADY_ENDED, self._now_ns))
+        elif isinstance(event, CancelRequested):
+            self._execution.cancel(order, Reason.REQUESTED, self._now_ns, out)
+        else:
+            out.append(self._refusal(event, Reason.NOT_REPLACEABLE, self._now_ns))
+
+    # ------------------------------------------------------------ time
+
+    def _close_candles(self, event: CandlesClosed, out: Outcomes) -> None:
+        for book in self._books.values():
+            if book.resting:
+                self._execution.judge(book, event.sim_time_ns, out)
+
+    def _be_called(self, event: TimerDue, out: Outcomes) -> None:
+        timer = event.timer
+        if timer.sim_time_ns != event.sim_time_ns:
+            raise CausalityError(
+                f"timer for {timer.subject} at {timer.sim_time_ns} was called at {event.sim_time_ns}"
+            )
+        if timer.kind is TimerKind.OPENING:
+            self._execution.reopen(self._books[timer.subject], event.sim_time_ns, out)
+        elif timer.kind is TimerKind.CANCEL:
+            self._change(timer, out)
+        else:
+            # An order that ended meanwhile needs neither its arrival nor its expiry.
+            order = self._open.get(timer.subject)
+            if order is not None and timer.kind is TimerKind.ARRIVAL:
+                self._execution.arrive(order, event.sim_time_ns, out)
+            elif order is not None:
+                self._execution.expire(order, event.sim_time_ns, out)
+
+    def _end_coin(self, event: CoinEnded, out: Outcomes) -> None:
+        self._books[event.coin].has_ended = True
+        for order in [order for order in self._open.values() if order.coin == event.coin]:
+            self._execution.cancel(order, Reason.END_OF_DATA, event.sim_time_ns, out)
+
+    def _end_run(self, event: RunEnded, out: Outcomes) -> None:
+        self._has_ended = True
+        for order in list(self._open.values()):
+            self._execution.cancel(order, event.reason, event.sim_time_ns, out)
+
+
+class _Identity(TypedDict):
+    sim_time_ns: int
+    client_order_id: str
+    component: str
+    source: int
+    coin: str
+
+
+def _identity(event: OrderRequested) -> _Identity:
+    return {
+        "sim_time_ns": event.sim_time_ns,
+        "client_order_id": event.client_order_id,
+        "component": event.component,
+        "source": event.source,
+        "coin": event.coin,
+    }
+
+
+def _timer(kind: TimerKind, sim_time_ns: int, event: OrderRequested | _Change) -> SetTimer:
+    return SetTimer(
+        sim_time_ns=sim_time_ns,
+        kind=kind,
+        source=event.source,
+        counter=event.number,
+        subject=event.client_order_id,
+    )
