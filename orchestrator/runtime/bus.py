@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 import zmq
 
-from orchestrator.errors import ProtocolError
+from orchestrator.errors import ComponentError, ProtocolError
 from orchestrator.protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -100,7 +100,7 @@ class Bus:
 
         Raises
         ------
-        ProtocolError
+        ComponentError
             If its connection is gone.
         """
         self._send_bytes(component, self._encode(message))
@@ -118,12 +118,12 @@ class Bus:
     def _send_bytes(self, component: int, data: bytes) -> None:
         identity = self._identities[component]
         if identity is None:
-            raise ProtocolError(f"{self._names[component]} is not connected")
+            raise ComponentError(f"{self._names[component]} is not connected")
         try:
             self._router.send(identity, zmq.SNDMORE)
             self._router.send(data)
         except zmq.ZMQError as error:
-            raise ProtocolError(f"the connection to {self._names[component]} is gone ({error})") from None
+            raise ComponentError(f"the connection to {self._names[component]} is gone ({error})") from None
 
     def receive(self) -> tuple[int, Acknowledgement | HistoryQuery] | None:
         """Return the next message of a component, None after `RECEIVE_SLICE_MS` without one.
@@ -185,7 +185,7 @@ class Bus:
             number = self._names.index(hello.component)
             self._identities[number] = identity
             self._numbers[identity] = number
-            self.send(number, welcomes[number])
+            self.send(number, welcomes[number])  
         return None not in self._identities
 
     def _refuse(self, identity: bytes, why: str) -> None:

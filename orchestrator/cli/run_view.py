@@ -1,0 +1,180 @@
+"""What a person (or a script) sees of a run: progress while it goes on, then how it ended and what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from orchestrator.analysis.headline import Headline, headline_of
+from orchestrator.protocol import Status
+from orchestrator.runs.reader import open_run
+from orchestrator.runtime import wall_clock
+from orchestrator.runtime.plan import RunPlan
+from orchestrator.runtime.session import RunResult, run_replay
+
+__all__ = ["present_run"]
+
+_PLAIN_LINE_SECONDS = 5.0
+
+
+def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
+    """Run a plan, show its progress, print its end; return the exit status."""
+    if not is_quiet:
+        for note in plan.notes:
+            click.echo(f"note: {note}", err=True)
+        click.echo(f"run: {plan.directory}", err=True)
+    with _progress(plan, is_quiet=is_quiet) as show:
+        result = run_replay(plan, environment=dict(os.environ), show=show)
+    _explain_end(plan, result)
+    headline = _headline(plan) if result.sequences else None
+    if as_json:
+        click.echo(msgspec.json.encode(_summary(plan, result, headline)).decode())
+    else:
+        _print_summary(plan, result, headline)
+    if not is_quiet and result.exit_status == 0:
+        for hint in _hints(plan, result):
+            click.echo(f"hint: {hint}", err=True)
+    return result.exit_status
+
+
+@contextmanager
+def _progress(plan: RunPlan, *, is_quiet: bool) -> Iterator[Callable[[Status], None]]:
+    if is_quiet:
+        yield lambda _status: None
+    elif sys.stderr.isatty():
+        with _bar(plan.market.tick_count) as show:
+            yield show
+    else:
+        yield _plain_lines()
+
+
+@contextmanager
+def _bar(sequences: int) -> Iterator[Callable[[Status], None]]:
+    from rich.console import Console  # noqa: PLC0415 - a quiet run need not load it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.fields[moment]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("replay", total=sequences, moment="starting", state="")
+
+        def show(status: Status) -> None:
+            progress.update(
+                task, completed=status.sequence, moment=_moment(status), state=f"equity {status.equity:,.2f} {status.status}"
+            )
+
+        yield show
+
+
+def _plain_lines() -> Callable[[Status], None]:
+    next_ns = wall_clock.monotonic_ns() + int(_PLAIN_LINE_SECONDS * 1e9)
+
+    def show(status: Status) -> None:
+        nonlocal next_ns
+        if wall_clock.monotonic_ns() < next_ns:
+            return
+        next_ns = wall_clock.monotonic_ns() + int(_PLAIN_LINE_SECONDS * 1e9)
+        share = 100 * status.sequence / max(status.sequences, 1)
+        click.echo(
+            f"{_moment(status)}  {status.sequence}/{status.sequences} ({share:.0f} %)  equity {status.equity:,.2f}  "
+            f"fills {status.fills}  {status.status}",
+            err=True,
+        )
+
+    return show
+
+
+def _moment(status: Status) -> str:
+    import datetime as dt  # noqa: PLC0415
+
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=status.sim_time_ns // 1_000_000_000)
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+def _explain_end(plan: RunPlan, result: RunResult) -> None:
+    if result.exit_status == 0:
+        return
+    click.echo(f"replay: {result.status}: {result.reason}", err=True)
+    for name, lines in result.last_lines.items():
+        click.echo(f"the last lines of {name} (all: {plan.directory / 'logs' / f'{name}.log'}):", err=True)
+        for line in lines:
+            click.echo(f"  {line}", err=True)
+
+
+def _headline(plan: RunPlan) -> Headline | None:
+    run = open_run(plan.directory)
+    return headline_of(run, initial_cash=plan.settings.account.initial_cash, market=_Marks(plan))
+
+
+class _Marks:
+    """First and last closes of the run, for buy and hold."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._market = plan.market
+
+    def first_and_last(self, coin: str, end_ns: int) -> tuple[float, float] | None:
+        """Return the coin's first open in the run and its last close at or before the time."""
+        first = self._market.first_open(coin)
+        last = self._market.last_closed(coin, end_ns)
+        return None if first is None or last is None else (first, last.close)
+
+
+def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dict[str, Any]:
+    return {
+        "run": str(plan.directory),
+        "status": result.status,
+        "reason": result.reason,
+        "seed": plan.settings.seed,
+        "digest": result.digest,
+        "data_digest": plan.market.data_digest,
+        "sequences": result.sequences,
+        "counts": result.counts,
+        "wall_seconds": result.wall_seconds,
+        "headline": headline,
+    }
+
+
+def _print_summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> None:
+    click.echo(f"run        {plan.directory}")
+    click.echo(f"status     {result.status}, {result.sequences} of {plan.market.tick_count} sequences in {result.wall_seconds:.1f} s")
+    click.echo(f"seed       {plan.settings.seed}")
+    click.echo(f"digest     {result.digest}")
+    if headline is not None:
+        for line in headline.lines(plan.settings.account.currency):
+            click.echo(line)
+
+
+def _hints(plan: RunPlan, result: RunResult) -> Iterator[str]:
+    run = open_run(plan.directory)
+    if result.counts.fills:
+        return
+    names = ", ".join(c.settings.name for c in plan.components)
+    if not result.counts.orders:
+        if not run.signals:
+            yield (
+                f"no component said or ordered anything ({names}); the run may be too short for its averages to fill, "
+                f"or look into {plan.directory / 'logs'}"
+            )
+        else:
+            yield f"{len(run.signals)} signals and no order: the trader's conditions were never met; look at signals.jsonl"
+        return
+    reasons: dict[str, int] = {}
+    for order in run.orders:
+        if order["reason"] is not None:
+            reasons[order["reason"]] = reasons.get(order["reason"], 0) + 1
+    common = max(sorted(reasons), key=lambda reason: reasons[reason], default=None)
+    why = f"most were rejected as {common}" if common else "none was executable before the end; look at order_events.jsonl"
+    yield f"{result.counts.orders} orders and no fill: {why}"
+
+

@@ -1,0 +1,134 @@
+"""Everything that is known about a run before anything of it starts; `replay start --dry-run` stops here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.config import ComponentSettings, InstrumentSettings, Settings, parse_duration_ns
+from orchestrator.exchange.instruments import Instrument, resolve_instruments
+from orchestrator.home import Home
+from orchestrator.market.market import Market
+from orchestrator.market.store import load_market
+from orchestrator.runs.identity import code_version, component_digest, run_identity
+from orchestrator.runs.layout import default_name
+from orchestrator.runs.source_files import FilesDigest
+from orchestrator.runtime import wall_clock
+from orchestrator.runtime.launch import component_environment, resolve_command
+
+__all__ = ["DEFAULT_COMPONENTS", "PlannedComponent", "RunPlan", "make_plan"]
+
+DEFAULT_COMPONENTS = (
+    ComponentSettings(name="thinker", stage=1, command=("python", "-m", "components.thinkers.quad_ma")),
+    ComponentSettings(name="trader", stage=2, command=("python", "-m", "components.traders.follow_signals")),
+)
+"""What runs when nothing is configured: the reference components."""
+
+
+class PlannedComponent(msgspec.Struct, frozen=True, kw_only=True):
+    """A component with its command resolved and its files hashed."""
+
+    settings: ComponentSettings
+    command: tuple[str, ...]
+    workdir: Path
+    files: FilesDigest
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that could start now."""
+
+    settings: Settings  # resolved: nothing in it is left to be found
+    home: Home
+    directory: Path
+    market: Market
+    instruments: dict[str, Instrument]
+    components: tuple[PlannedComponent, ...]
+    code_version: str
+    identity: str
+    notes: tuple[str, ...]
+
+
+def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> RunPlan:
+    """Resolve what was left open, check what can be checked, and map the market.
+
+    Raises
+    ------
+    ConfigError
+        If a command does not exist or a setting cannot be used.
+    DataError
+        If candles are missing or unsound.
+    """
+    notes: list[str] = []
+    if not settings.component:
+        placed = tuple(msgspec.structs.replace(c, workdir=str(Path.cwd())) for c in DEFAULT_COMPONENTS)
+        settings = msgspec.structs.replace(settings, component=placed)
+        notes.append("no components were given; the reference components quad_ma and follow_signals run")
+    components = tuple(_plan_component(component) for component in settings.component)
+    market = load_market(
+        home.cache,
+        coins=settings.coins,
+        timeframe=settings.timeframe,
+        exchange=settings.data.exchange,
+        quote=settings.data.quote,
+        start_ns=settings.start_ns,
+        end_ns=settings.end_ns,
+        gaps=settings.data.gaps,
+        max_gap_ns=None if settings.data.max_gap is None else parse_duration_ns(settings.data.max_gap),
+    )
+    instruments = resolve_instruments(settings.coins, settings.instrument, market.exchange)
+    settings = _resolve(settings, market, instruments)
+    version = code_version()
+    return RunPlan(
+        settings=settings,
+        home=home,
+        directory=_directory(home, output_directory),
+        market=market,
+        instruments=instruments,
+        components=components,
+        code_version=version,
+        identity=run_identity(
+            seed=settings.seed,
+            code_version=version,
+            data_digest=market.data_digest,
+            component_digests=[c.files.digest for c in components],
+            configuration=settings.identity(),
+        ),
+        notes=(*notes, *market.notes),
+    )
+
+
+def _plan_component(settings: ComponentSettings) -> PlannedComponent:
+    workdir = Path(settings.workdir or ".").resolve()
+    path = component_environment(os.environ, {})["PATH"]
+    is_flag = settings.name in ("thinker", "trader")
+    where = f"--{settings.name}" if is_flag else f"component {settings.name}"
+    command = resolve_command(settings.command, workdir, path, where=where)
+    return PlannedComponent(
+        settings=settings,
+        command=command,
+        workdir=workdir,
+        files=component_digest(command, workdir),
+    )
+
+
+def _resolve(settings: Settings, market: Market, instruments: dict[str, Instrument]) -> Settings:
+    rules = {
+        coin: InstrumentSettings(tick_size=i.tick_size, lot_size=i.lot_size, min_notional=i.min_notional)
+        for coin, i in instruments.items()
+    }
+    data = msgspec.structs.replace(settings.data, exchange=market.exchange, quote=market.quote)
+    return msgspec.structs.replace(settings, timeframe=market.timeframe, data=data, instrument=rules)
+
+
+def _directory(home: Home, chosen: Path | None) -> Path:
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    name = default_name(int(wall_clock.utc_now().timestamp()) * 1_000_000_000)
+    # Runs started in the same second: only an unnamed run may look for another name.
+    directory, n = home.results / name, 1
+    while directory.exists():
+        n += 1
+        directory = home.results / f"{name}-{n}"
+    return directory

@@ -1,0 +1,404 @@
+"""One replay from its first process to its last: start, lock-step, end, whatever the end is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from orchestrator.engine.engine import ComponentPlace, Engine
+from orchestrator.errors import ComponentError, InvariantError, ReplayError
+from orchestrator.exchange.exchange import Exchange
+from orchestrator.protocol import (
+    ENVIRONMENT_COMPONENT,
+    ENVIRONMENT_CURVE,
+    ENVIRONMENT_ENDPOINT,
+    ENVIRONMENT_TOKEN,
+    InstrumentRules,
+    Status,
+    Stop,
+    Welcome,
+)
+from orchestrator.runs.manifest import ComponentManifest, Counts, RunManifest, process_start_time
+from orchestrator.runs.writer import RunWriter
+from orchestrator.runtime import wall_clock
+from orchestrator.runtime.affinity import Affinity
+from orchestrator.runtime.bus import Bus
+from orchestrator.runtime.control import ControlDesk
+from orchestrator.runtime.interrupts import Interrupts
+from orchestrator.runtime.launch import component_environment
+from orchestrator.runtime.live import LiveFolder, LiveRun
+from orchestrator.runtime.lockstep import LockStep, Shell
+from orchestrator.runtime.logs import RunLog
+from orchestrator.runtime.pacing import Pacer
+from orchestrator.runtime.plan import RunPlan
+from orchestrator.runtime.supervisor import ComponentExited, Supervisor
+from orchestrator.runtime.transport import Endpoints
+
+__all__ = ["RunResult", "run_replay"]
+
+_ACCOUNT = "main"
+_GRACE_SECONDS = 5.0
+_TERM_SECONDS = 2.0
+_FAILED_GRACE_SECONDS = 1.0  # a run that failed has nothing to wait for
+_BYTES_PER_MB = 1_000_000
+
+EndStatus = Literal["complete", "interrupted", "failed", "quarantined"]
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended."""
+
+    status: EndStatus
+    reason: str | None
+    exit_status: int
+    digest: str
+    sequences: int
+    counts: Counts
+    last_lines: dict[str, tuple[str, ...]]  # component -> what it printed last, for those that are to blame
+    wall_seconds: float
+
+
+class _End(msgspec.Struct, frozen=True):
+    """Why the loop was left."""
+
+    status: EndStatus
+    reason: str | None
+    exit_status: int
+
+
+def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[Status], None]) -> RunResult:
+    """Run a plan to its end; whatever happens, no process is left and what was written can be read.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    environment
+        The user's environment, which components start with.
+    show
+        Called with the state of the run at most ten times a second.
+
+    Raises
+    ------
+    ReplayError
+        Only if the run could not begin; later failures are in the result.
+    """
+    started_at, started_ns = wall_clock.utc_now(), wall_clock.monotonic_ns()
+    manifest = _first_manifest(plan, started_at.isoformat(timespec="seconds"))
+    writer = RunWriter.create(
+        plan.directory, coins=plan.market.coins, config_toml=plan.settings.to_toml(), manifest=manifest
+    )
+    with Interrupts() as interrupts, contextlib.closing(RunLog(plan.directory / "logs" / "orchestrator.jsonl")) as log:
+        session = _Session(plan, writer, interrupts, log, show)
+        end = session.run(environment)
+        wall_seconds = round((wall_clock.monotonic_ns() - started_ns) / 1e9, 3)
+        final = msgspec.structs.replace(
+            manifest,
+            status=end.status,
+            reason=end.reason,
+            sequences=session.sequences_done,
+            components=session.component_manifests(),
+            wall_seconds=wall_seconds,
+        )
+        try:
+            digest = writer.finish(final)
+        except ReplayError as error:
+            end, digest = _End("failed", str(error), error.exit_status), ""
+        with contextlib.suppress(ReplayError):  # the disk may be full; run.json has the same facts
+            (log.info if end.exit_status == 0 else log.error)("run_ended", status=end.status, reason=end.reason, digest=digest)
+    return RunResult(
+        status=end.status,
+        reason=end.reason,
+        exit_status=end.exit_status,
+        digest=digest,
+        sequences=session.sequences_done,
+        counts=writer.counts,
+        last_lines=session.last_lines_to_show(),
+        wall_seconds=wall_seconds,
+    )
+
+
+class _Session:
+    """The processes and sockets of one run, and the order in which they come and go."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        writer: RunWriter,
+        interrupts: Interrupts,
+        log: RunLog,
+        show: Callable[[Status], None],
+    ) -> None:
+        self._plan = plan
+        self._writer = writer
+        self._interrupts = interrupts
+        self._log = log
+        self._show = show
+        self._exits: dict[str, ComponentExited] = {}
+        self._blamed: tuple[str, ...] = ()
+        self._names = tuple(c.settings.name for c in plan.components)
+        self._engine = _make_engine(plan)
+
+    @property
+    def sequences_done(self) -> int:
+        """Ticks that were reached."""
+        return self._engine.clock.sequence
+
+    def run(self, environment: dict[str, str]) -> _End:
+        """Run from the first process to the last one's end."""
+        run_id = self._plan.directory.name
+        live = LiveFolder(self._plan.home.data, run_id)
+        with (
+            Endpoints() as endpoints,
+            Supervisor(self._plan.directory / "logs") as supervisor,
+            Bus(endpoints, self._names) as bus,
+            contextlib.closing(self._affinity(supervisor)) as affinity,
+            self._announced(live, bus, endpoints),
+        ):
+            self._start_components(supervisor, bus, endpoints, environment)
+            pacer = Pacer(self._plan.settings.speed_factor)
+            shell = Shell(
+                bus=bus,
+                supervisor=supervisor,
+                writer=self._writer,
+                log=self._log,
+                live=live,
+                desk=ControlDesk(pacer, self._interrupts),
+                pacer=pacer,
+                interrupts=self._interrupts,
+                affinity=affinity,
+                show=self._show,
+            )
+            loop = LockStep(
+                self._engine,
+                shell,
+                run_id=run_id,
+                names=self._names,
+                coins=self._plan.market.coins,
+                sequences=self._plan.market.tick_count,
+                component_timeout=self._plan.settings.component_timeout,
+            )
+            end = self._loop_to_end(loop, shell)
+            end = self._end_components(end, shell)
+            with contextlib.suppress(ReplayError):  # spectators and mirror; a full disk is in `end` already
+                loop.show(end.status)
+        self._exits = dict(supervisor.exits)
+        return end
+
+    def _loop_to_end(self, loop: LockStep, shell: Shell) -> _End:
+        try:
+            if not self._connect(shell):
+                return _End("interrupted", "interrupted before the first sequence", 130)
+            if loop.run():
+                return _End("complete", None, 0)
+            loop.finish("interrupted")
+            return _End("interrupted", f"interrupted at sequence {self.sequences_done}", 130)
+        except InvariantError as error:
+            return _End("quarantined", str(error), error.exit_status)
+        except ComponentError as error:
+            self._blame(shell.supervisor)
+            return _End("failed", str(error), error.exit_status)
+        except ReplayError as error:
+            return _End("failed", str(error), error.exit_status)
+
+    def _connect(self, shell: Shell) -> bool:
+        # Every component is proven connected before sequence 1 exists. False when interrupted before that.
+        deadline = wall_clock.monotonic_ns() + int(self._plan.settings.component_timeout * 1e9)
+        welcomes = tuple(self._welcome(c.settings.name) for c in self._plan.components)
+        while not shell.bus.greet(welcomes):
+            for event in shell.supervisor.poll():
+                if isinstance(event, ComponentExited):
+                    raise ComponentError(
+                        f"{event.name} {event.describe()} before it connected; a component calls components.connect()"
+                    )
+            if self._interrupts.count:
+                return False
+            if wall_clock.monotonic_ns() > deadline:
+                missing = [name for place, name in enumerate(self._names) if place not in shell.bus.connected]
+                raise ComponentError(
+                    f"{' and '.join(missing)} did not connect within {self._plan.settings.component_timeout:g} s "
+                    "(component_timeout); a component calls components.connect() when it starts"
+                )
+        for why in shell.bus.strangers:
+            self._log.warning("stranger_refused", reason=why)
+        self._log.info("run_started", components=list(self._names), sequences=self._plan.market.tick_count)
+        return True
+
+    def _end_components(self, end: _End, shell: Shell) -> _End:
+        """Tell the components to stop and see to it that they do; a complete run needs them to end well."""
+        for place in sorted(shell.bus.connected):
+            with contextlib.suppress(ComponentError):  # it has left; its exit is in the supervisor's reports
+                shell.bus.send(place, Stop(end.reason or "the replay has ended"))
+        grace = _FAILED_GRACE_SECONDS if end.status in ("failed", "quarantined") else _GRACE_SECONDS
+        deadline = wall_clock.monotonic_ns() + int(grace * 1e9)
+        while self._interrupts.count < 2 and wall_clock.monotonic_ns() < deadline:
+            if shell.supervisor.wait_exits(0.05):
+                break
+        if self._interrupts.count >= 2:
+            shell.supervisor.kill()
+        else:
+            shell.supervisor.stop(grace_seconds=0, term_seconds=_TERM_SECONDS)
+        if end.status != "complete":
+            return end
+        bad = [e for name in self._names if (e := shell.supervisor.exits.get(name)) is not None and e.exit_code != 0]
+        if not bad:
+            return end
+        self._blamed = tuple(e.name for e in bad)
+        what = "; ".join(f"{e.name} {e.describe()}" for e in bad)
+        return _End("failed", f"the replay reached its end, but {what} instead of ending with status 0", 4)
+
+    def _blame(self, supervisor: Supervisor) -> None:
+        # Who has left is to blame; when nobody has, who was awaited is.
+        self._blamed = tuple(supervisor.exits) or self._engine.awaited or self._names
+
+    def last_lines_to_show(self) -> dict[str, tuple[str, ...]]:
+        """Return what the components that are to blame printed last."""
+        return {name: self._exits[name].last_lines for name in self._blamed if name in self._exits}
+
+    def component_manifests(self) -> tuple[ComponentManifest, ...]:
+        """Return what is known of each component after its end."""
+        manifests = []
+        for component in self._plan.components:
+            exited = self._exits.get(component.settings.name)
+            manifests.append(
+                _component_manifest(
+                    component.settings.name, self._plan, exit_code=_exit_code(exited), exited=exited
+                )
+            )
+        return tuple(manifests)
+
+    # ------------------------------------------------------------------ the beginning
+
+    def _start_components(
+        self, supervisor: Supervisor, bus: Bus, endpoints: Endpoints, environment: dict[str, str]
+    ) -> None:
+        for component in self._plan.components:
+            additions = {
+                ENVIRONMENT_ENDPOINT: bus.components_endpoint,
+                ENVIRONMENT_TOKEN: bus.token,
+                ENVIRONMENT_COMPONENT: component.settings.name,
+            }
+            if endpoints.server_key is not None:
+                additions[ENVIRONMENT_CURVE] = endpoints.server_key.decode()
+            supervisor.start(
+                component.settings.name,
+                component.command,
+                component.workdir,
+                component_environment(environment, additions),
+            )
+
+    def _welcome(self, name: str) -> Welcome:
+        plan = self._plan
+        settings = next(c.settings for c in plan.components if c.settings.name == name)
+        return Welcome(
+            run_id=plan.directory.name,
+            component=name,
+            stage=settings.stage,
+            coins=plan.market.coins,
+            currency=plan.settings.account.currency,
+            timeframe=plan.market.timeframe,
+            timeframe_ns=plan.market.timeframe_ns,
+            sim_start_ns=plan.settings.start_ns,
+            sim_end_ns=plan.settings.end_ns,
+            instruments={
+                coin: InstrumentRules(i.tick_size, i.lot_size, i.min_notional) for coin, i in plan.instruments.items()
+            },
+            params=settings.params,
+        )
+
+    def _affinity(self, supervisor: Supervisor) -> Affinity:
+        return Affinity(self._plan.settings.cpu_affinity, lambda: (os.getpid(), *supervisor.pids.values()))
+
+    @contextlib.contextmanager
+    def _announced(self, live: LiveFolder, bus: Bus, endpoints: Endpoints) -> Iterator[None]:
+        me = _my_process()
+        live.announce(
+            LiveRun(
+                run_id=live.path.name,
+                directory=str(self._plan.directory),
+                process_id=me[0],
+                process_start_time=me[1],
+                components_endpoint=bus.components_endpoint,
+                spectators_endpoint=bus.spectators_endpoint,
+                control_endpoint=bus.control_endpoint,
+                curve_server_key=endpoints.server_key.decode() if endpoints.server_key else None,
+            )
+        )
+        try:
+            yield
+        finally:
+            live.withdraw()
+
+
+def _my_process() -> tuple[int, float | None]:
+    return os.getpid(), process_start_time(os.getpid())
+
+
+def _make_engine(plan: RunPlan) -> Engine:
+    settings, market = plan.settings, plan.market
+    exchange = Exchange(
+        market=market,
+        coins=market.coins,
+        instruments=plan.instruments,
+        model=settings.execution_model,
+        accounts={_ACCOUNT: settings.account.initial_cash},
+        seed=settings.seed,
+        end_ns=settings.end_ns,
+    )
+    return Engine(
+        market=market,
+        history=market.history,
+        exchange=exchange,
+        components=tuple(
+            ComponentPlace(name=c.settings.name, stage=c.settings.stage, account=_ACCOUNT) for c in plan.components
+        ),
+        currency=settings.account.currency,
+        sim_start_ns=settings.start_ns,
+        sim_end_ns=settings.end_ns,
+        coin_ends=tuple(market.coin_end_ns(coin) for coin in market.coins),
+    )
+
+
+def _first_manifest(plan: RunPlan, started_at: str) -> RunManifest:
+    settings = plan.settings
+    return RunManifest(
+        status="running",
+        seed=settings.seed,
+        sim_start=settings.start_date,
+        sim_end=settings.end_date,
+        data_digest=plan.market.data_digest,
+        code_version=plan.code_version,
+        coins=plan.market.coins,
+        timeframe=plan.market.timeframe,
+        components=tuple(_component_manifest(c.settings.name, plan, exit_code=None, exited=None) for c in plan.components),
+        started_at=started_at,
+        identity=plan.identity,
+        notes=plan.notes,
+    )
+
+
+def _component_manifest(
+    name: str, plan: RunPlan, *, exit_code: int | None, exited: ComponentExited | None
+) -> ComponentManifest:
+    component = next(c for c in plan.components if c.settings.name == name)
+    return ComponentManifest(
+        name=name,
+        stage=component.settings.stage,
+        command=component.settings.command,
+        exit_code=exit_code,
+        peak_memory_mb=None if exited is None else round(exited.peak_memory_bytes / _BYTES_PER_MB, 1),
+        cpu_seconds=None if exited is None else round(exited.cpu_seconds, 3),
+        digest=component.files.digest,
+        notes=component.files.notes,
+    )
+
+
+def _exit_code(exited: ComponentExited | None) -> int | None:
+    """Return the exit status; a signal counts as its negative number, as Python's subprocess has it."""
+    if exited is None:
+        return None
+    return exited.exit_code if exited.exit_code is not None else -(exited.signal or 0)
