@@ -139,6 +139,7 @@ class Guardian:
 
     def __init__(self, control: int) -> None:
         self._control = control
+        self._pid = os.getpid()
         self._selector = selectors.DefaultSelector()
         self._unread = bytearray()  # the beginning of a request
         self._unsent = bytearray()  # reports the orchestrator had no time for
@@ -283,13 +284,12 @@ class Guardian:
         # In the child, between fork and exec. Whatever goes wrong is printed into the component's own log.
         try:
             command, environment = request["command"], request["environment"]
-            guardian = os.getppid()
             os.setsid()
             for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
                 os.dup2(source, descriptor)
             if self._libc is not None:
                 self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                if os.getppid() != guardian:
+                if os.getppid() != self._pid:
                     os._exit(127)  # the guardian ended before the death signal was set
             for signum in RESTORED_SIGNALS:
                 signal.signal(signum, signal.SIG_DFL)
@@ -380,7 +380,7 @@ class Guardian:
         # The groups at one stroke, then one by one what has left them.
         for pid in self._running:
             _kill(-pid, signum)
-        for pid, group in _descendants(os.getpid()):
+        for pid, group in _descendants(self._pid):
             if group not in self._running:
                 _kill(pid, signum)
 

@@ -103,6 +103,9 @@ _DECODER: Final = msgspec.json.Decoder(SupervisorEvent | _Emptied | _Failed)
 class Supervisor:
     """The processes of one run; a context manager that leaves none of them behind.
 
+    The guardian takes the end of this process for the end of the run; a child forked from this process
+    without exec would hold the socket open and put that off.
+
     Parameters
     ----------
     log_directory

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import selectors
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.runtime.guardian import (
     LINE_CHARACTERS_MAX,
+    MESSAGE_BYTES_MAX,
     TAIL_BYTES,
     ComponentLog,
     Guardian,
     _descendants,
 )
+from tests.processes import open_descriptors
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -85,19 +91,66 @@ below.wait()
         os.killpg(process.pid, 9)
 
 
-def test_a_request_beyond_its_bound_is_refused() -> None:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    guardian = Guardian(reading)
-    try:
-        guardian._unread += b"x" * (8 * 1024 * 1024)
-        os.write(writing, b"more")
-        with pytest.raises(ValueError, match="more than"):
-            guardian._read_requests()
-    finally:
-        guardian._selector.close()
-        for fd in (reading, writing, *guardian._wakeup):
+class TestBounds:
+    """A guardian in this process, with a hand on its socket; it starts nothing here."""
+
+    @pytest.fixture
+    def orchestrator(self) -> Iterator[socket.socket]:
+        ours, theirs = socket.socketpair()
+        self.guardian = Guardian(theirs.fileno())
+        theirs.setblocking(False)
+        ours.settimeout(10)
+        self.guardian._selector.register(theirs, selectors.EVENT_READ)
+        with ours, theirs:
+            yield ours
+        self.guardian._selector.close()
+        for fd in self.guardian._wakeup:
             os.close(fd)
+
+    def test_a_request_beyond_its_bound_is_refused(self, orchestrator: socket.socket) -> None:
+        self.guardian._unread += b"x" * MESSAGE_BYTES_MAX
+        orchestrator.sendall(b"more")
+        with pytest.raises(ValueError, match="more than"):
+            self.guardian._read_requests()
+
+    @pytest.mark.usefixtures("orchestrator")
+    def test_reports_that_nobody_reads_end_the_guardian(self) -> None:
+        while self.guardian._end_time is None:
+            self.guardian._send({"type": "log_lost", "name": "one", "reason": "x" * 100_000})
+            assert len(self.guardian._unsent) < 2 * MESSAGE_BYTES_MAX
+
+    def test_reports_wait_for_a_busy_orchestrator(self, orchestrator: socket.socket) -> None:
+        for _ in range(20):
+            self.guardian._send({"type": "log_lost", "name": "one", "reason": "x" * 100_000})
+        received = 0
+        while self.guardian._unsent:
+            received += len(orchestrator.recv(1_000_000))
+            self.guardian._flush()
+        assert received > 100_000
+        assert self.guardian._end_time is None
+
+    def test_an_orchestrator_that_died_with_reports_unread_is_noticed(
+        self, orchestrator: socket.socket
+    ) -> None:
+        self.guardian._send({"type": "emptied", "spawned_count": 0})
+        orchestrator.close()
+        self.guardian._read_requests()
+        assert self.guardian._end_time is not None
+
+    def test_a_fork_that_fails_is_an_exit(
+        self, orchestrator: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail() -> int:
+            raise BlockingIOError("no more processes")
+
+        monkeypatch.setattr(os, "fork", fail)
+        before = open_descriptors()
+        orchestrator.sendall(b'{"do": "spawn", "name": "one"}\n')
+        self.guardian._read_requests()
+        report = json.loads(orchestrator.recv(10_000))
+        assert (report["type"], report["name"], report["exit_code"]) == ("exited", "one", 127)
+        assert "no more processes" in report["last_lines"][0]
+        assert open_descriptors() == before
 
 
 def test_the_guardian_imports_little() -> None:
