@@ -162,10 +162,10 @@ class Engine:
         self._order_numbers = [0] * len(components)
         self._request_numbers = [0] * len(components)
         self._account_versions: list[int | None] = [None] * len(components)
-        self._coin_ends = {end: [] for end in coin_ends if end < sim_end_ns} if coin_ends else {}
+        self._coin_ends: dict[int, list[str]] = {}
         for coin, end in zip(market.coins, coin_ends, strict=True):
-            if end in self._coin_ends:
-                self._coin_ends[end].append(coin)
+            if end < sim_end_ns:
+                self._coin_ends.setdefault(end, []).append(coin)
 
     # ------------------------------------------------------------------ what the shell asks
 
@@ -236,8 +236,6 @@ class Engine:
         if self._barrier.awaited:
             raise CausalityError(f"time cannot move while {', '.join(self.awaited)} are at work")
         commands: list[Command] = []
-        if self._feed.is_last_of_block and self._feed.index >= 0:
-            self._write_equity(commands, self._feed.index + 1)
         due = self._queue.next_time_ns
         tick = self._feed.next_time_ns
         if tick is None:
@@ -333,8 +331,13 @@ class Engine:
             commands.append(WakeComponent(place, self._snapshot_for(place)))
 
     def _end_moment(self, commands: list[Command]) -> None:
-        if self.clock.step == 0 and self.clock.sequence % _CHECKPOINT_SEQUENCES == 0:
+        if self.clock.step:
+            return
+        is_checkpoint = self.clock.sequence % _CHECKPOINT_SEQUENCES == 0
+        # The row of a tick is final once its fills are in; it must be made before the feed leaves the block.
+        if is_checkpoint or self._feed.is_last_of_block:
             self._write_equity(commands, self._feed.index + 1)
+        if is_checkpoint:
             commands.append(Checkpoint(self.clock.sequence))
 
     def _snapshot_for(self, place: int) -> Snapshot:
