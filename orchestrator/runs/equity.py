@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from orchestrator.errors import DataError, InvariantError
 from orchestrator.runs.layout import EQUITY_FILE, EQUITY_STREAM
 from orchestrator.runs.records import EquityRows
 
-__all__ = ["batch_message", "read_parquet", "read_stream", "schema_message", "stream_to_parquet"]
+__all__ = ["batch_message", "join_rows", "read_parquet", "read_stream", "schema_message", "stream_to_parquet"]
 
 _NS_PER_SECOND: Final = 1_000_000_000
 _ROW_GROUP: Final = 16_384  # rows; what the end of a run holds in memory at once
@@ -56,6 +57,14 @@ def batch_message(rows: EquityRows, coins: Sequence[str]) -> bytes:
     columns = [rows.sequences, seconds, rows.cash, rows.equity, *np.ascontiguousarray(rows.quantities.T)]
     arrays = [pa.array(column) for column in columns]
     return bytes(pa.record_batch(arrays, schema=_schema(coins)).serialize())
+
+
+def join_rows(parts: Sequence[EquityRows]) -> EquityRows:
+    """Return consecutive parts, at least one, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [field.name for field in msgspec.structs.fields(EquityRows)]
+    return EquityRows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def stream_to_parquet(directory: Path, coins: Sequence[str]) -> None:

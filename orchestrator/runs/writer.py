@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.errors import ConfigError, ReplayError
 from orchestrator.runs.appender import Appender
 from orchestrator.runs.digest import RunDigest, canonical_equity
-from orchestrator.runs.equity import batch_message, schema_message, stream_to_parquet
+from orchestrator.runs.equity import batch_message, join_rows, schema_message, stream_to_parquet
 from orchestrator.runs.layout import (
     CONFIG_FILE,
     DIGESTS_FILE,
@@ -37,6 +37,7 @@ from orchestrator.runs.records import EquityRows, FillRecord, OrderRecord, Recor
 __all__ = ["RunWriter"]
 
 _LINES_PENDING_MAX: Final = 4_096
+_PARTS_PENDING_MAX: Final = 4_096
 _RESERVE_FILE: Final = ".reserve"
 _RESERVE_BYTES: Final = 64 * 1024  # given back at the end, so that run.json can say that the disk was full
 
@@ -57,7 +58,7 @@ class RunWriter:
         self._digest = RunDigest(coins)
         self._files = _open_files(directory)
         self._lines: dict[type[Record], list[bytes]] = {kind: [] for kind in RECORD_TYPES.values()}
-        self._equity: list[tuple[bytes, bytes]] = []  # stream message, canonical rows
+        self._equity: list[EquityRows] = []
         self._failure: ReplayError | None = None  # once set, no result file grows any more
         self._n_orders = self._n_rejected = self._n_fills = 0
 
@@ -129,15 +130,19 @@ class RunWriter:
             self.flush()
 
     def write_equity(self, rows: EquityRows) -> None:
-        """Add rows of equity; the arrays may be used again after the call.
+        """Add rows of equity; on disk after the next flush, until which the arrays must not change.
 
         Raises
         ------
         InvariantError
             If a time is not on a whole second.
+        ReplayError
+            If the disk is full.
         """
         if len(rows.sequences):
-            self._equity.append((batch_message(rows, self._coins), canonical_equity(rows)))
+            self._equity.append(rows)
+        if len(self._equity) >= _PARTS_PENDING_MAX:
+            self.flush()
 
     def checkpoint(self, sequence: int) -> None:
         """Flush, and add a line with the digests of everything written so far to digests.jsonl.
@@ -216,9 +221,12 @@ class RunWriter:
                 lines.clear()
                 self._attempt(functools.partial(self._append, name, content, name, content))
         if self._equity:
-            messages, rows = (b"".join(parts) for parts in zip(*self._equity, strict=True))
+            rows = join_rows(self._equity)
             self._equity.clear()
-            self._attempt(functools.partial(self._append, EQUITY_STREAM, messages, EQUITY_FILE, rows))
+            message = batch_message(rows, self._coins)
+            self._attempt(
+                functools.partial(self._append, EQUITY_STREAM, message, EQUITY_FILE, canonical_equity(rows))
+            )
 
     def _append(self, file: str, content: bytes, digest_name: str, canonical: bytes) -> None:
         # Hashed once it is in the file, so that the digests tell what the files hold.

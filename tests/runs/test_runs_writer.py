@@ -120,20 +120,22 @@ def test_many_lines_are_flushed_by_themselves(tmp_path: Path) -> None:
     writer.finish(samples.manifest(status="complete"))
 
 
-def test_arrays_may_be_used_again(tmp_path: Path) -> None:
+def test_single_rows_are_joined(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
-    rows = samples.equity(1, 3)
-    writer.write_equity(rows)
-    rows.cash[:] = 0.0
+    for sequence in range(1, 5_001):
+        writer.write_equity(samples.equity(sequence, sequence))
+    writer.write_equity(samples.equity(1, 0))  # no row at all
     writer.finish(samples.manifest(status="complete"))
-    assert pq.read_table(tmp_path / "run" / "equity.parquet")["cash"][0].as_py() > 0
+    table = pq.read_table(tmp_path / "run" / "equity.parquet")
+    assert table["cash"].to_numpy().tolist() == samples.equity(1, 5_000).cash.tolist()
 
 
 def test_a_tick_off_the_second_is_refused(tmp_path: Path) -> None:
     writer = create(tmp_path / "run")
     rows = samples.equity(1, 3)
+    writer.write_equity(msgspec.structs.replace(rows, sim_times_ns=rows.sim_times_ns + 1))
     with pytest.raises(InvariantError):
-        writer.write_equity(msgspec.structs.replace(rows, sim_times_ns=rows.sim_times_ns + 1))
+        writer.flush()
     writer.finish(samples.manifest(status="failed"))
 
 
