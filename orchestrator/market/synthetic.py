@@ -77,10 +77,12 @@ def synthesize(
     Raises
     ------
     ConfigError
-        If no whole candle fits between the times or there is no room for the gaps.
+        If no coin is named, no whole candle fits between the times, or there is no room for the gaps.
     DataError
         If other candles of the same series and times are cached and `replace` is false.
     """
+    if not coins:
+        raise ConfigError("no coins are named; give some, such as BTC,ETH")
     stored = []
     for coin in coins:
         key = series_key(exchange, coin, quote, timeframe)

@@ -1,0 +1,196 @@
+"""`replay data`: bring market data into the cache, look at it, check it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.config import NS_PER_SECOND, parse_date_ns
+from orchestrator.errors import DataError
+from orchestrator.home import home
+from orchestrator.market.cache import Stored, entries_of, series_in
+from orchestrator.market.candles import time_text
+from orchestrator.market.gaps import Gap, duration_text
+from orchestrator.market.importing import import_file
+from orchestrator.market.series import SeriesKey
+from orchestrator.market.synthetic import synthesize
+from orchestrator.market.verify import SeriesReport, verify_series
+
+__all__ = ["data"]
+
+_GAPS_SHOWN = 10
+
+
+@click.group()
+def data() -> None:
+    """Bring candles into the cache, list them, check them.
+
+    The cache stands in backtest_cache/ of the current folder, or of REPLAY_HOME.
+    """
+
+
+@data.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option("--exchange", help="Whose candles they are; else the folder's name, such as binance/.")
+@click.option("--coin", help="Base asset, such as BTC; else told by the file's name.")
+@click.option("--quote", help="Quote asset, such as USDT; else told by the file's name.")
+@click.option("--timeframe", help="Candle length, such as 5m; else told by the file's name.")
+@click.option("--replace", is_flag=True, help="Let candles that differ from cached ones replace them.")
+def import_(files: tuple[Path, ...], replace: bool, **named: str | None) -> None:
+    """Import candle files: CSV, Parquet, Feather, or JSON rows.
+
+    Names such as BTC-USDT_5m.parquet, BTC_USDT-5m.feather or BTCUSDT_1h.csv say what a file holds; flags say
+    it otherwise. Times may be seconds, ms, us, ns or ISO text, without a zone in UTC. Every file is imported
+    whole or not at all, and the first one that cannot be ends the command. Rows count from 1, without header.
+    """
+    for file in files:
+        stored = import_file(home().cache, file, replace=replace, **named)
+        click.echo(_stored_text(stored))
+    click.echo("next: replay data list, or replay start", err=True)
+
+
+@data.command()
+@click.option("--coins", default="BTC,ETH,DOGE", show_default=True, help="Base assets, separated by commas.")
+@click.option("--timeframe", default="5m", show_default=True, help="Candle length.")
+@click.option("--start-date", default="2024-01-01", show_default=True, help="First open time, UTC.")
+@click.option("--end-date", default="2024-03-01", show_default=True, help="Last close time, UTC.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same candles everywhere.")
+@click.option("--exchange", default="synthetic", show_default=True, help="Name under which they are cached.")
+@click.option("--quote", default="USDT", show_default=True, help="Quote asset.")
+@click.option(
+    "--gaps", default=0, show_default=True, type=click.IntRange(0), help="Gaps in each coin's candles."
+)
+@click.option("--replace", is_flag=True, help="Let candles that differ from cached ones replace them.")
+def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
+    """Make a synthetic market: drift, clustered volatility, jumps, several correlated coins."""
+    names = tuple(coin.strip() for coin in coins.split(",") if coin.strip())
+    start_ns, end_ns = parse_date_ns(start_date), parse_date_ns(end_date)
+    for stored in synthesize(home().cache, coins=names, start_ns=start_ns, end_ns=end_ns, **options):
+        click.echo(_stored_text(stored))
+    click.echo(
+        f"next: replay start --start-date {start_date} --end-date {end_date} --coins {','.join(names)} "
+        f"--exchange {options['exchange']}",
+        err=True,
+    )
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def list_(as_json: bool) -> None:
+    """List what is cached."""
+    cache = home().cache
+    rows = [_listed(cache, key) for key in series_in(cache)]
+    if as_json:
+        click.echo(_json(rows))
+    elif not rows:
+        click.echo(f"no market data in {cache}; try replay data import FILE or replay data synth", err=True)
+    else:
+        _print_table(rows)
+
+
+@data.command()
+@click.option("--exchange", help="Only this exchange.")
+@click.option("--coin", help="Only this coin.")
+@click.option("--quote", help="Only this quote asset.")
+@click.option("--timeframe", help="Only this candle length.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+def verify(as_json: bool, **wanted: str | None) -> None:
+    """Read the cache again: digests, order, grid, prices; list gaps. Exit status 3 when it is unsound."""
+    cache = home().cache
+    keys = [key for key in series_in(cache) if _is_wanted(key, wanted)]
+    if not keys:
+        asked = " ".join(value for value in wanted.values() if value) or "anything"
+        raise DataError(f"nothing to verify: {asked} is not cached in {cache}; see replay data list")
+    reports = [verify_series(cache, key) for key in keys]
+    if as_json:
+        click.echo(_json([_report_row(report) for report in reports]))
+    else:
+        for report in reports:
+            click.echo("\n".join(_report_lines(report)))
+    unsound = [report for report in reports if report.problems]
+    if unsound:
+        first = unsound[0]
+        raise DataError(
+            f"{len(unsound)} of {len(reports)} series unsound, first {first.key}: {first.problems[0]}"
+        )
+
+
+def _stored_text(stored: Stored) -> str:
+    return f"{stored.key}: {stored.added} added, {stored.replaced} replaced, {stored.unchanged} already there"
+
+
+def _listed(cache: Path, key: SeriesKey) -> dict[str, Any]:
+    entries = entries_of(cache, key)
+    count = sum(entry.candle_count for entry in entries)
+    expected = (entries[-1].end_ns - entries[0].start_ns) // key.timeframe_ns
+    return {
+        **key._asdict(),
+        "start": time_text(entries[0].start_ns),
+        "end": time_text(entries[-1].end_ns),
+        "candles": count,
+        "missing": expected - count,
+        "parts": len(entries),
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(
+            name, justify="right" if name in {"candles", "missing", "parts"} else "left", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console = Console()
+    console = console if console.is_terminal else Console(width=160)  # a pipe must not cut columns off
+    console.print(table)
+
+
+def _is_wanted(key: SeriesKey, wanted: dict[str, str | None]) -> bool:
+    return all(value is None or getattr(key, name).lower() == value.lower() for name, value in wanted.items())
+
+
+def _report_row(report: SeriesReport) -> dict[str, Any]:
+    return {
+        **report.key._asdict(),
+        "start": None if report.start_ns is None else time_text(report.start_ns),
+        "end": None if report.end_ns is None else time_text(report.end_ns),
+        "candles": report.candle_count,
+        "digest": report.digest,
+        "is_sound": not report.problems,
+        "problems": list(report.problems),
+        "gaps": [_gap_row(gap, report.key.timeframe_ns) for gap in report.gaps],
+    }
+
+
+def _gap_row(gap: Gap, timeframe_ns: int) -> dict[str, Any]:
+    return {
+        "start": time_text(gap.start_ns),
+        "end": time_text(gap.end_ns),
+        "seconds": gap.length_ns // NS_PER_SECOND,
+        "candles": gap.length_ns // timeframe_ns,
+    }
+
+
+def _report_lines(report: SeriesReport) -> list[str]:
+    state = "UNSOUND" if report.problems else "sound"
+    lines = [f"{report.key}: {state}, {report.candle_count} candles, {len(report.gaps)} gaps"]
+    lines += [f"  problem: {problem}" for problem in report.problems]
+    for gap in report.gaps[:_GAPS_SHOWN]:
+        candles = gap.length_ns // report.key.timeframe_ns
+        length = duration_text(gap.length_ns)
+        lines.append(
+            f"  gap: {time_text(gap.start_ns)} to {time_text(gap.end_ns)}, {length}, {candles} candles"
+        )
+    if len(report.gaps) > _GAPS_SHOWN:
+        lines.append(f"  and {len(report.gaps) - _GAPS_SHOWN} more gaps; --json lists all")
+    return lines
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()

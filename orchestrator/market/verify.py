@@ -1,0 +1,99 @@
+"""Is the cache what its index says, and are its candles sound? Everything is read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.errors import DataError
+from orchestrator.market.cache import LOCK_NAME
+from orchestrator.market.candles import Candles, concatenate, time_text
+from orchestrator.market.checks import first_fault
+from orchestrator.market.files import locked
+from orchestrator.market.gaps import Gap, find_gaps
+from orchestrator.market.index import Entry, index_digest, read_index
+from orchestrator.market.mapped import map_file, mapped_path
+from orchestrator.market.parts import read_part
+from orchestrator.market.series import SeriesKey
+
+__all__ = ["SeriesReport", "verify_series"]
+
+
+class SeriesReport(NamedTuple):
+    """What was found in one series: problems make it unsound; gaps are for each run to accept or refuse."""
+
+    key: SeriesKey
+    candle_count: int
+    start_ns: int | None  # first open time; None without readable candles
+    end_ns: int | None  # last close time
+    digest: str  # over the digests of the parts
+    gaps: tuple[Gap, ...]
+    problems: tuple[str, ...]
+
+
+def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
+    """Read a series again and report everything that is wrong with it."""
+    folder = cache / key.folder
+    with locked(folder / LOCK_NAME, exclusive=False):
+        try:
+            entries = read_index(folder)
+        except DataError as error:
+            return SeriesReport(key, 0, None, None, "", (), (str(error),))
+        pieces: list[Candles] = []
+        problems: list[str] = []
+        for entry in entries:
+            try:
+                pieces.append(read_part(folder, entry))
+            except DataError as error:
+                problems.append(str(error))
+            else:
+                problems += _entry_problems(key, entry, pieces[-1])
+        is_whole = len(pieces) == len(entries)
+        if not pieces:
+            return SeriesReport(key, 0, None, None, index_digest(entries), (), tuple(problems))
+        candles = concatenate(pieces)
+        problems += _candle_problems(key, candles)
+        if is_whole:
+            problems += _mapped_problems(mapped_path(folder, entries), candles)
+    return SeriesReport(
+        key,
+        candles.size,
+        int(candles.open_times_ns[0]),
+        int(candles.open_times_ns[-1]) + key.timeframe_ns,
+        index_digest(entries),
+        tuple(find_gaps(candles, key.timeframe_ns)) if is_whole else (),
+        tuple(problems),
+    )
+
+
+def _entry_problems(key: SeriesKey, entry: Entry, candles: Candles) -> list[str]:
+    first, last = int(candles.open_times_ns[0]), int(candles.open_times_ns[-1]) + key.timeframe_ns
+    if (candles.size, first, last) == (entry.candle_count, entry.start_ns, entry.end_ns):
+        return []
+    found = f"{candles.size} candles, {time_text(first)} to {time_text(last)}"
+    expected = f"{entry.candle_count}, {time_text(entry.start_ns)} to {time_text(entry.end_ns)}"
+    return [f"{entry.file} holds {found}; the index says {expected}"]
+
+
+def _candle_problems(key: SeriesKey, candles: Candles) -> list[str]:
+    fault = first_fault(candles, key.timeframe_ns, key.anchor_ns)
+    if fault is None:
+        return []
+    row, reason = fault
+    return [f"row {row + 1} ({time_text(int(candles.open_times_ns[row]))}): {reason}"]
+
+
+def _mapped_problems(path: Path, candles: Candles) -> list[str]:
+    if not path.exists():
+        return []
+    try:
+        mapped = map_file(path)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        return [f"{path.name} cannot be mapped: {error}; remove it, it is built again"]
+    pairs = zip((mapped.open_times_ns, *mapped.values), (candles.open_times_ns, *candles.values), strict=True)
+    if all(np.array_equal(one, other) for one, other in pairs):
+        return []
+    return [f"{path.name} differs from the Parquet parts; remove it, it is built again"]
