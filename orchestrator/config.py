@@ -19,6 +19,8 @@ import msgspec
 import tomli_w
 
 from orchestrator.errors import ConfigError
+from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
+from orchestrator.settings_section import Section
 
 __all__ = [
     "NS_PER_DAY",
@@ -46,11 +48,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _COIN: Final = re.compile(r"[A-Z0-9]{1,20}")
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: immutable, unknown keys refused."""
-
-
-class DataSettings(_Section, frozen=True, kw_only=True):
+class DataSettings(Section, frozen=True, kw_only=True):
     """[data]: whose candles are replayed, and what to do about their gaps."""
 
     exchange: str | None = None  # None: found by itself when only one has all coins
@@ -59,27 +57,14 @@ class DataSettings(_Section, frozen=True, kw_only=True):
     max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
 
 
-class AccountSettings(_Section, frozen=True, kw_only=True):
+class AccountSettings(Section, frozen=True, kw_only=True):
     """[account]: what the traders start with."""
 
     currency: str = "USD"  # data quoted in another dollar (USDT) are taken 1:1 and that is said
     initial_cash: Decimal = Decimal(10_000)
 
 
-class ExecutionModelSettings(_Section, frozen=True, kw_only=True):
-    """[execution_model]: the assumptions that turn candles and an order into fills (DESIGN 5)."""
-
-    slippage_bps: Decimal = Decimal(5)
-    impact_bps: Decimal = Decimal(0)
-    fee_bps: Decimal | None = None  # for makers and takers alike; 20 unless maker_bps and taker_bps are given
-    maker_bps: Decimal | None = None
-    taker_bps: Decimal | None = None
-    max_volume_pct: Decimal = Decimal("1.0")
-    partial_fill_threshold: Decimal = Decimal("0.01")
-    latency_ms: tuple[Decimal, Decimal] = (Decimal(50), Decimal(500))
-
-
-class InstrumentSettings(_Section, frozen=True, kw_only=True):
+class InstrumentSettings(Section, frozen=True, kw_only=True):
     """[instrument.COIN]: rules of one coin; what is absent comes from the built-in table."""
 
     tick_size: Decimal | None = None
@@ -87,7 +72,7 @@ class InstrumentSettings(_Section, frozen=True, kw_only=True):
     min_notional: Decimal | None = None
 
 
-class ComponentSettings(_Section, frozen=True, kw_only=True):
+class ComponentSettings(Section, frozen=True, kw_only=True):
     """[[component]]: one process of the bot."""
 
     name: str
@@ -97,7 +82,7 @@ class ComponentSettings(_Section, frozen=True, kw_only=True):
     workdir: str | None = None  # None: the folder of replay.toml, or the current one
 
 
-class Settings(_Section, frozen=True, kw_only=True):
+class Settings(Section, frozen=True, kw_only=True):
     """Everything a run is configured by; times as the user wrote them, money as `Decimal`."""
 
     start_date: str
@@ -219,7 +204,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = _place_components(settings, base)
     _validate(settings)
-    return settings
+    return msgspec.structs.replace(settings, execution_model=settings.execution_model.resolved())
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -276,7 +261,7 @@ def _refuse_unknown_keys(raw: Any, section: Any, where: str, prefix: str) -> Non
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ConfigError(f"{where}: unknown key {prefix}{key}; {hint}")
         kind = fields[key]
-        inner = next((a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, _Section)), None)
+        inner = next((a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, Section)), None)
         if inner is None:
             continue
         if isinstance(value, list):
@@ -319,7 +304,7 @@ def _validate(settings: Settings) -> None:
     _validate_data(settings.data)
     if not settings.account.initial_cash > 0:
         raise ConfigError(f"account.initial_cash {settings.account.initial_cash} must be positive")
-    _validate_execution(settings.execution_model)
+    validate_execution_model(settings.execution_model)
     for coin, rules in settings.instrument.items():
         if coin not in settings.coins:
             raise ConfigError(f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(settings.coins)}")
@@ -355,29 +340,6 @@ def _validate_data(data: DataSettings) -> None:
         parse_duration_ns(data.max_gap)
         if data.gaps != "stale":
             raise ConfigError('data.max_gap has no effect with gaps = "fail"; add --gaps stale or remove it')
-
-
-def _validate_execution(model: ExecutionModelSettings) -> None:
-    for key in ("slippage_bps", "impact_bps", "fee_bps", "maker_bps", "taker_bps"):
-        value = getattr(model, key)
-        if value is not None and not 0 <= value < 10_000:
-            raise ConfigError(f"execution_model.{key} {value} is out of range; basis points from 0 to below 10000")
-    if (model.maker_bps is None) != (model.taker_bps is None):
-        raise ConfigError("execution_model needs maker_bps and taker_bps together, or fee_bps alone")
-    if model.fee_bps is not None and model.maker_bps is not None:
-        raise ConfigError("execution_model.fee_bps has no effect beside maker_bps and taker_bps; remove one of them")
-    if not 0 < model.max_volume_pct <= 100:
-        raise ConfigError(f"execution_model.max_volume_pct {model.max_volume_pct} is out of range; above 0, at most 100")
-    if not 0 <= model.partial_fill_threshold < 1:
-        raise ConfigError(
-            f"execution_model.partial_fill_threshold {model.partial_fill_threshold} is out of range; from 0 to below 1"
-        )
-    low, high = model.latency_ms
-    if not 0 < low <= high <= 60_000:
-        raise ConfigError(
-            f"execution_model.latency_ms [{low}, {high}] is out of range; 0 < low <= high <= 60000 (ms), "
-            "since no order reaches a market at once"
-        )
 
 
 def _validate_components(components: tuple[ComponentSettings, ...]) -> None:

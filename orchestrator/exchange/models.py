@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
-from typing import Final, NamedTuple
+from decimal import localcontext
+from typing import NamedTuple, TypeVar
 
-from orchestrator.config import ExecutionModelSettings
-from orchestrator.exchange.fees import FeeModel, MakerTakerFees
-from orchestrator.exchange.latency import LatencyModel, UniformLatency
-from orchestrator.exchange.liquidity import LiquidityModel, ShareOfVolume
+from orchestrator.errors import ConfigError
+from orchestrator.exchange.fees import FeeModel, FeeTier, MakerTakerFees, TieredFees
+from orchestrator.exchange.latency import FixedLatency, LatencyModel, LognormalLatency, UniformLatency
+from orchestrator.exchange.liquidity import LiquidityModel, ShareOfVolume, UnlimitedLiquidity
 from orchestrator.exchange.money import EXACT
 from orchestrator.exchange.slippage import (
     FixedSlippage,
+    HalfSpread,
     SlippageModel,
     SquareRootImpact,
     VolatilityScaledSlippage,
 )
+from orchestrator.execution_settings import ExecutionModelSettings
 
 __all__ = ["FillModel", "build_fill_model"]
 
-_FEE_BPS: Final = Decimal(20)
+_T = TypeVar("_T")
 
 
 class FillModel(NamedTuple):
@@ -35,29 +37,64 @@ class FillModel(NamedTuple):
 
 def build_fill_model(settings: ExecutionModelSettings, seed: int) -> FillModel:
     """Return the models that the settings choose; the seed keys the latency draws."""
+    settings = settings.resolved()
     with localcontext(EXACT):
         return FillModel(
             slippage=_slippage(settings),
             fees=_fees(settings),
-            latency=UniformLatency(seed, *settings.latency_ms),
-            liquidity=ShareOfVolume(settings.max_volume_pct, settings.partial_fill_threshold),
-            is_touch_enough=False,
-            is_pessimistic=True,
+            latency=_latency(settings, seed),
+            liquidity=_liquidity(settings),
+            is_touch_enough=settings.touch == "touch",
+            is_pessimistic=settings.intrabar == "pessimistic",
         )
 
 
 def _slippage(settings: ExecutionModelSettings) -> tuple[SlippageModel, ...]:
-    parts: list[SlippageModel] = [
-        FixedSlippage(settings.slippage_bps),
-        VolatilityScaledSlippage(settings.slippage_bps),
-    ]
+    parts: list[SlippageModel] = []
+    if settings.slippage_bps:
+        parts.append(FixedSlippage(settings.slippage_bps))
+    if settings.slippage_model == "volatility":
+        parts.append(VolatilityScaledSlippage(settings.slippage_bps))
     if settings.impact_bps:
         parts.append(SquareRootImpact(settings.impact_bps))
+    if settings.half_spread_bps:
+        parts.append(HalfSpread(settings.half_spread_bps))
     return tuple(parts)
 
 
 def _fees(settings: ExecutionModelSettings) -> FeeModel:
-    if settings.maker_bps is not None and settings.taker_bps is not None:
-        return MakerTakerFees(settings.maker_bps, settings.taker_bps)
-    fee_bps = settings.fee_bps if settings.fee_bps is not None else _FEE_BPS
+    if settings.fee_tiers is not None:
+        return TieredFees(
+            tuple(FeeTier(tier.volume, tier.maker_bps, tier.taker_bps) for tier in settings.fee_tiers)
+        )
+    if settings.maker_bps is not None:
+        return MakerTakerFees(settings.maker_bps, _given(settings.taker_bps))
+    fee_bps = _given(settings.fee_bps)
     return MakerTakerFees(fee_bps, fee_bps)
+
+
+def _latency(settings: ExecutionModelSettings, seed: int) -> LatencyModel:
+    if settings.latency_model == "fixed":
+        return FixedLatency(_given(settings.latency_fixed_ms))
+    if settings.latency_model == "lognormal":
+        return LognormalLatency(
+            seed,
+            median_ms=_given(settings.latency_median_ms),
+            sigma=_given(settings.latency_sigma),
+            max_ms=_given(settings.latency_max_ms),
+        )
+    low_ms, high_ms = _given(settings.latency_ms)
+    return UniformLatency(seed, low_ms, high_ms)
+
+
+def _liquidity(settings: ExecutionModelSettings) -> LiquidityModel:
+    if settings.liquidity_model == "unlimited":
+        return UnlimitedLiquidity()
+    return ShareOfVolume(_given(settings.max_volume_pct), _given(settings.partial_fill_threshold))
+
+
+def _given(value: _T | None) -> _T:
+    # `resolved` fills in what the chosen models need.
+    if value is None:
+        raise ConfigError("execution_model lacks a setting of its chosen models; load it with load_settings")
+    return value
