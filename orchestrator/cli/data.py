@@ -130,8 +130,8 @@ def _listed(cache: Path, key: SeriesKey) -> dict[str, Any]:
     expected = (entries[-1].end_ns - entries[0].start_ns) // key.timeframe_ns
     return {
         **key._asdict(),
-        "start": time_text(entries[0].start_ns),
-        "end": time_text(entries[-1].end_ns),
+        "start": _iso(entries[0].start_ns),
+        "end": _iso(entries[-1].end_ns),
         "candles": count,
         "missing": expected - count,
         "parts": len(entries),
@@ -158,8 +158,8 @@ def _is_wanted(key: SeriesKey, wanted: dict[str, str | None]) -> bool:
 def _report_row(report: SeriesReport) -> dict[str, Any]:
     return {
         **report.key._asdict(),
-        "start": None if report.start_ns is None else time_text(report.start_ns),
-        "end": None if report.end_ns is None else time_text(report.end_ns),
+        "start": _iso(report.start_ns),
+        "end": _iso(report.end_ns),
         "candles": report.candle_count,
         "digest": report.digest,
         "is_sound": not report.problems,
@@ -170,8 +170,8 @@ def _report_row(report: SeriesReport) -> dict[str, Any]:
 
 def _gap_row(gap: Gap, timeframe_ns: int) -> dict[str, Any]:
     return {
-        "start": time_text(gap.start_ns),
-        "end": time_text(gap.end_ns),
+        "start": _iso(gap.start_ns),
+        "end": _iso(gap.end_ns),
         "seconds": gap.length_ns // NS_PER_SECOND,
         "candles": gap.length_ns // timeframe_ns,
     }
@@ -190,6 +190,10 @@ def _report_lines(report: SeriesReport) -> list[str]:
     if len(report.gaps) > _GAPS_SHOWN:
         lines.append(f"  and {len(report.gaps) - _GAPS_SHOWN} more gaps; --json lists all")
     return lines
+
+
+def _iso(time_ns: int | None) -> str | None:
+    return None if time_ns is None else time_text(time_ns).replace(" ", "T") + "Z"
 
 
 def _json(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from orchestrator.config import NS_PER_SECOND
 
-__all__ = ["PRICES", "VALUES", "Candles", "Columns", "concatenate", "time_text"]
+__all__ = ["PRICES", "VALUES", "Candles", "Columns", "concatenate", "time_text", "values_digest"]
 
 PRICES: Final = ("open", "high", "low", "close")
 VALUES: Final = (*PRICES, "volume")
@@ -62,6 +63,14 @@ def concatenate(pieces: list[Candles]) -> Candles:
         return pieces[0]
     values = (np.concatenate(columns) for columns in zip(*(piece.values for piece in pieces), strict=True))
     return Candles(np.concatenate([piece.open_times_ns for piece in pieces]), *values)
+
+
+def values_digest(candles: Candles) -> str:
+    """Return the SHA-256 hex of the values, column by column, little-endian: never of any file's bytes."""
+    total = hashlib.sha256(np.ascontiguousarray(candles.open_times_ns, dtype="<i8").data)
+    for column in candles.values:
+        total.update(np.ascontiguousarray(column, dtype="<f8").data)
+    return total.hexdigest()
 
 
 def time_text(time_ns: int) -> str:

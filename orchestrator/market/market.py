@@ -16,7 +16,7 @@ import numpy.typing as npt
 from orchestrator.candle import Candle, Opening
 from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError
-from orchestrator.market.candles import Candles, Columns
+from orchestrator.market.candles import Candles, Columns, values_digest
 from orchestrator.market.resample import resample
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 from orchestrator.protocol import CandleFlag
@@ -226,10 +226,7 @@ class Market:
         # the resident size is flat from here on.
         total = hashlib.sha256(f"{self.exchange}\n{self.quote}\n{self.timeframe_ns}\n".encode())
         for coin, candles in self._visible.items():
-            total.update(f"{coin}\n{candles.size}\n".encode())
-            total.update(np.ascontiguousarray(candles.open_times_ns, dtype="<i8").data)
-            for column in candles.values:
-                total.update(np.ascontiguousarray(column, dtype="<f8").data)
+            total.update(f"{coin} {values_digest(candles)}\n".encode())
         return total.hexdigest()
 
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from orchestrator.errors import DataError
 from orchestrator.market.cache import LOCK_NAME
-from orchestrator.market.candles import Candles, concatenate, time_text
+from orchestrator.market.candles import Candles, concatenate, time_text, values_digest
 from orchestrator.market.checks import first_fault
 from orchestrator.market.files import locked
 from orchestrator.market.gaps import Gap, find_gaps
-from orchestrator.market.index import Entry, index_digest, read_index
+from orchestrator.market.index import Entry, read_index
 from orchestrator.market.mapped import map_file, mapped_path
 from orchestrator.market.parts import read_part
 from orchestrator.market.series import SeriesKey
@@ -29,7 +29,7 @@ class SeriesReport(NamedTuple):
     candle_count: int
     start_ns: int | None  # first open time; None without readable candles
     end_ns: int | None  # last close time
-    digest: str  # over the digests of the parts
+    digest: str  # of the values, however they are spread over parts; empty when a part cannot be read
     gaps: tuple[Gap, ...]
     problems: tuple[str, ...]
 
@@ -53,7 +53,7 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
                 problems += _entry_problems(key, entry, pieces[-1])
         is_whole = len(pieces) == len(entries)
         if not pieces:
-            return SeriesReport(key, 0, None, None, index_digest(entries), (), tuple(problems))
+            return SeriesReport(key, 0, None, None, "", (), tuple(problems))
         candles = concatenate(pieces)
         problems += _candle_problems(key, candles)
         if is_whole:
@@ -63,7 +63,7 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
         candles.size,
         int(candles.open_times_ns[0]),
         int(candles.open_times_ns[-1]) + key.timeframe_ns,
-        index_digest(entries),
+        values_digest(candles) if is_whole else "",
         tuple(find_gaps(candles, key.timeframe_ns)) if is_whole else (),
         tuple(problems),
     )
