@@ -12,6 +12,7 @@ from orchestrator.protocol import CandleFlag, Reason, Snapshot
 __all__ = ["PriceFeed", "TickBlock", "TickSource"]
 
 _BLOCK_TICKS = 4096
+_TICK = int(Reason.TICK)
 _CLEAR_NEW = bytes(flag & ~CandleFlag.NEW for flag in range(256))  # for bytes.translate
 
 
@@ -53,7 +54,7 @@ class TickSource(Protocol):
 class PriceFeed:
     """A cursor over the ticks of a run.
 
-    Invariant: the tick `index` (0-based) lies in the block `[first, stop)`, unless the run is over.
+    Invariant: the tick `index` (0-based), once there is one, lies in the block `[first, stop)`.
     """
 
     def __init__(self, source: TickSource) -> None:
@@ -64,10 +65,11 @@ class PriceFeed:
         self.stop = 0
         self._load(0)
 
-    def _load(self, first: int) -> None:
-        self.first = first
-        self.stop = min(first + _BLOCK_TICKS, self._source.tick_count)
-        self.block = self._source.block(first, self.stop)
+    def _load(self, following: int) -> None:
+        # The tick before stays in reach: it is what components see until the following one comes.
+        self.first = max(following - 1, 0)
+        self.stop = min(following + _BLOCK_TICKS, self._source.tick_count)
+        self.block = self._source.block(self.first, self.stop)
         self._times: list[int] = self.block.times_ns.tolist()
         # One bytes object per block: a snapshot's share is a slice of it, whatever the number of coins.
         self._prices = self.block.prices.tobytes()
@@ -88,7 +90,7 @@ class PriceFeed:
         if following >= self._source.tick_count:
             return None
         self._load(following)
-        return self._times[0]
+        return self._times[following - self.first]
 
     def advance(self) -> None:
         """Go to the next tick; `next_time_ns` must have been asked before."""
@@ -102,7 +104,7 @@ class PriceFeed:
             sequence=sequence,
             step=0,
             sim_time_ns=self._times[row],
-            reason=Reason.TICK.value,
+            reason=_TICK,
             prices=self._prices[row * n * 40 : (row + 1) * n * 40],
             open_times=self._open_times[row * n * 8 : (row + 1) * n * 8],
             flags=self._flags[row * n : (row + 1) * n],
