@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, getcontext, setcontext
-from typing import Any, TypedDict
+from typing import Any
 
 from orchestrator.config import ExecutionModelSettings
 from orchestrator.errors import CausalityError, InvariantError
@@ -29,6 +29,7 @@ from orchestrator.exchange.events import (
     Input,
     OrderAccepted,
     OrderRejected,
+    OrderReplaced,
     OrderRequested,
     ReplaceRequested,
     RequestRefused,
@@ -37,12 +38,14 @@ from orchestrator.exchange.events import (
     TimerDue,
     TimerKind,
 )
-from orchestrator.exchange.execution import Execution, Outcomes
+from orchestrator.exchange.execution import Execution
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.exchange.market_view import MarketView
 from orchestrator.exchange.models import build_fill_model
 from orchestrator.exchange.money import EXACT, ZERO, from_float
 from orchestrator.exchange.orders import Order
+from orchestrator.exchange.replacing import propose
+from orchestrator.exchange.settlement import Outcomes, Settlement, identity, identity_of
 from orchestrator.exchange.vocabulary import Reason
 from orchestrator.protocol import AccountState, Side
 
@@ -87,9 +90,10 @@ class Exchange:
         self._model = build_fill_model(model, seed)
         self._books = {coin: Book(instruments[coin], place) for place, coin in enumerate(coins)}
         self._accounts = {name: Account(name, cash) for name, cash in accounts.items()}
-        self._execution = Execution(market, self._model, self._books, self._accounts)
+        self._settlement = Settlement(self._model, self._books, self._accounts)
+        self._execution = Execution(market, self._model, self._books, self._settlement)
         self._open: dict[str, Order] = {}
-        self._ended: dict[str, str] = {}  # client order id -> component, to answer late cancels
+        self._ended: dict[str, tuple[str, str]] = {}  # id -> component and coin, to answer late cancels
         self._changes: dict[tuple[int, int], _Change] = {}  # (source, number) -> on its way
         self._end_ns = end_ns
         self._now_ns = 0
@@ -172,12 +176,12 @@ class Exchange:
         account.validate(cash_held, qty_held)
 
     def _check_touched(self) -> None:
-        for order in self._execution.touched:
+        for order in self._settlement.touched:
             order.check(self._now_ns)
             self._accounts[order.request.account].check(order.coin)
             if order.has_ended and self._open.pop(order.client_order_id, None) is not None:
-                self._ended[order.client_order_id] = order.request.component
-        self._execution.touched.clear()
+                self._ended[order.client_order_id] = (order.request.component, order.coin)
+        self._settlement.touched.clear()
 
     # ------------------------------------------------------------ new orders
 
@@ -188,12 +192,17 @@ class Exchange:
         verdict = self._admit(event, arrival_ns)
         if isinstance(verdict, Reason):
             out.append(
-                OrderRejected(**_identity(event), request=event, reason=verdict, notify_time_ns=arrival_ns)
+                OrderRejected(
+                    **identity_of(event, event.sim_time_ns),
+                    request=event,
+                    reason=verdict,
+                    notify_time_ns=arrival_ns,
+                )
             )
             return
         self._open[event.client_order_id] = verdict
-        self._execution.hold(verdict, verdict.need())
-        accepted = OrderAccepted(**_identity(event), request=event)
+        self._settlement.hold(verdict, verdict.need())
+        accepted = OrderAccepted(**identity_of(event, event.sim_time_ns), request=event)
         verdict.history.append(accepted)
         out.append(accepted)
         out.append(_timer(TimerKind.ARRIVAL, arrival_ns, event))
@@ -238,7 +247,7 @@ class Exchange:
     def _request_change(self, event: _Change, out: Outcomes) -> None:
         due_ns = event.sim_time_ns + self._model.latency.draw_ns(event.component, "cancel", event.number)
         order = self._open.get(event.client_order_id)
-        reason = self._change_reason(event, order)
+        reason = self._change_reason(event)
         if order is not None and reason is None:
             # One connection keeps its order: a request never overtakes its order or an earlier request.
             due_ns = max(due_ns, order.arrival_time_ns + 1, order.latest_request_ns)
@@ -251,22 +260,28 @@ class Exchange:
         self._changes[event.source, event.number] = event
         out.append(_timer(TimerKind.CANCEL, due_ns, event))
 
-    def _change_reason(self, event: _Change, order: Order | None) -> Reason | None:
-        component = order.request.component if order is not None else self._ended.get(event.client_order_id)
-        if component is None:
-            return Reason.UNKNOWN_ORDER
-        if component != event.component:
-            return Reason.NOT_OWN_ORDER
-        return Reason.ALREADY_ENDED if order is None else None
+    def _owner_and_coin(self, client_order_id: str) -> tuple[str, str] | None:
+        order = self._open.get(client_order_id)
+        if order is not None:
+            return order.request.component, order.coin
+        return self._ended.get(client_order_id)
 
-    def _refusal(self, event: _Change, reason: str, notify_time_ns: int) -> RequestRefused:
-        order = self._open.get(event.client_order_id)
+    def _change_reason(self, event: _Change) -> Reason | None:
+        known = self._owner_and_coin(event.client_order_id)
+        if known is None:
+            return Reason.UNKNOWN_ORDER
+        if known[0] != event.component:
+            return Reason.NOT_OWN_ORDER
+        return Reason.ALREADY_ENDED if event.client_order_id in self._ended else None
+
+    def _refusal(self, event: _Change, reason: Reason, notify_time_ns: int) -> RequestRefused:
+        known = self._owner_and_coin(event.client_order_id)
         return RequestRefused(
             sim_time_ns=self._now_ns,
             client_order_id=event.client_order_id,
             component=event.component,
             source=event.source,
-            coin=order.coin if order is not None else "",
+            coin=known[1] if known is not None else "",
             reason=reason,
             notify_time_ns=notify_time_ns,
         )
@@ -277,9 +292,25 @@ class Exchange:
         if order is None:
             out.append(self._refusal(event, Reason.ALREADY_ENDED, self._now_ns))
         elif isinstance(event, CancelRequested):
-            self._execution.cancel(order, Reason.REQUESTED, self._now_ns, out)
+            self._settlement.cancel(order, Reason.REQUESTED, self._now_ns, out)
         else:
-            out.append(self._refusal(event, Reason.NOT_REPLACEABLE, self._now_ns))
+            self._replace(order, event, out)
+
+    def _replace(self, order: Order, event: ReplaceRequested, out: Outcomes) -> None:
+        instrument = self._books[order.coin].instrument
+        verdict = propose(order, event, instrument, self._model.fees.rate_max, self._available(order))
+        if isinstance(verdict, Reason):
+            out.append(self._refusal(event, verdict, self._now_ns))
+            return
+        changes, is_repriced = verdict.changes(order), verdict.is_repriced(order)
+        if verdict.loses_place(order):
+            order.priority_time_ns = self._now_ns
+        order.qty, order.hold_price = verdict.qty, verdict.hold_price
+        order.limit_price, order.stop_price = verdict.limit_price, verdict.stop_price
+        self._settlement.hold(order, order.need())
+        self._settlement.say(order, OrderReplaced(**identity(order, self._now_ns), reason=changes), out)
+        if is_repriced:
+            self._execution.enter(order, self._now_ns, out)
 
     # ------------------------------------------------------------ time
 
@@ -304,35 +335,17 @@ class Exchange:
             if order is not None and timer.kind is TimerKind.ARRIVAL:
                 self._execution.arrive(order, event.sim_time_ns, out)
             elif order is not None:
-                self._execution.expire(order, event.sim_time_ns, out)
+                self._settlement.expire(order, event.sim_time_ns, out)
 
     def _end_coin(self, event: CoinEnded, out: Outcomes) -> None:
         self._books[event.coin].has_ended = True
         for order in [order for order in self._open.values() if order.coin == event.coin]:
-            self._execution.cancel(order, Reason.END_OF_DATA, event.sim_time_ns, out)
+            self._settlement.cancel(order, Reason.END_OF_DATA, event.sim_time_ns, out)
 
     def _end_run(self, event: RunEnded, out: Outcomes) -> None:
         self._has_ended = True
         for order in list(self._open.values()):
-            self._execution.cancel(order, event.reason, event.sim_time_ns, out)
-
-
-class _Identity(TypedDict):
-    sim_time_ns: int
-    client_order_id: str
-    component: str
-    source: int
-    coin: str
-
-
-def _identity(event: OrderRequested) -> _Identity:
-    return {
-        "sim_time_ns": event.sim_time_ns,
-        "client_order_id": event.client_order_id,
-        "component": event.component,
-        "source": event.source,
-        "coin": event.coin,
-    }
+            self._settlement.cancel(order, event.reason, event.sim_time_ns, out)
 
 
 def _timer(kind: TimerKind, sim_time_ns: int, event: OrderRequested | _Change) -> SetTimer:

@@ -1,62 +1,28 @@
-"""How orders trade: takers at openings, makers and stops on closed candles, and the settling of each fill."""
+"""When and at what price orders trade: takers at openings, makers and stops on closed candles."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final, NamedTuple, TypedDict
+from typing import Final
 
 from orchestrator.errors import InvariantError
-from orchestrator.exchange.account import Account
 from orchestrator.exchange.book import Book
-from orchestrator.exchange.events import (
-    OrderArrived,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-    OrderTriggered,
-    Outcome,
-    SetTimer,
-)
+from orchestrator.exchange.events import OrderArrived, OrderTriggered
 from orchestrator.exchange.liquidity import Budget
-from orchestrator.exchange.market_view import Candle, MarketView
+from orchestrator.exchange.market_view import Candle, FinerCandles, MarketView
 from orchestrator.exchange.models import FillModel
-from orchestrator.exchange.money import (
-    ONE,
-    ZERO,
-    fee_amount,
-    from_float,
-    plain,
-    quotient,
-    round_bps,
-)
+from orchestrator.exchange.money import ZERO, from_float
 from orchestrator.exchange.orders import Order, OrderStatus
+from orchestrator.exchange.settlement import Outcomes, Settlement, Trade, identity
 from orchestrator.exchange.slippage import Conditions, Quote, quote_taker
 from orchestrator.exchange.vocabulary import Reason, Rule
-from orchestrator.protocol import FillState, Liquidity, Side
+from orchestrator.protocol import Side
 
 __all__ = ["Execution"]
 
-Outcomes = list[Outcome | SetTimer]
-
 # A candle says something about an order that was there for all of it but its first hundredth.
 _FIRST_PART: Final = 100
-_FEE_QUANTUM: Final = Decimal("1e-8")
-
-
-class _Trade(NamedTuple):
-    """A fill about to be settled, before it is cut to the cash."""
-
-    qty: Decimal
-    quote: Quote
-    reference: Decimal
-    reference_open_time_ns: int
-    volume: Decimal  # what bounded the quantity, base currency
-    conditions: Conditions | None  # a taker's: its price depends on its quantity
-    rule: Rule
-
-    @property
-    def liquidity(self) -> Liquidity:
-        return Liquidity.MAKER if self.conditions is None else Liquidity.TAKER
 
 
 class Execution:
@@ -66,25 +32,26 @@ class Execution:
     ----------
     market, model
         What may be seen, and what is assumed.
-    books, accounts
-        Changed here and by `Exchange`, nowhere else.
+    books
+        Where orders wait.
+    settlement
+        What carries the fills out.
     """
 
     def __init__(
-        self, market: MarketView, model: FillModel, books: dict[str, Book], accounts: dict[str, Account]
+        self, market: MarketView, model: FillModel, books: dict[str, Book], settlement: Settlement
     ) -> None:
         self._market = market
+        self._finer = market if isinstance(market, FinerCandles) else None
         self._model = model
         self._books = books
-        self._accounts = accounts
-        self._fill_count = 0
-        self.touched: list[Order] = []  # changed by the event in hand; checked at its end
+        self._settlement = settlement
 
     # ------------------------------------------------------------ arrivals and openings
 
     def arrive(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
         """Let an order reach the market."""
-        self._say(order, OrderArrived(**_identity(order, sim_time_ns)), out)
+        self._settlement.say(order, OrderArrived(**identity(order, sim_time_ns)), out)
         self.enter(order, sim_time_ns, out)
 
     def enter(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
@@ -130,11 +97,11 @@ class Execution:
         volume: Decimal,
         conditions: Conditions,
         rule: Rule,
-    ) -> _Trade:
+    ) -> Trade:
         instrument = self._books[order.coin].instrument
         qty = self._cut(order, budget)
         quote = quote_taker(self._model.slippage, order.side, reference, qty, conditions, instrument)
-        return _Trade(qty, quote, reference, reference_open_time_ns, volume, conditions, rule)
+        return Trade(qty, quote, reference, reference_open_time_ns, volume, conditions, rule)
 
     def _cut(self, order: Order, budget: Budget) -> Decimal:
         lot_size = self._books[order.coin].instrument.lot_size
@@ -143,7 +110,7 @@ class Execution:
     def _trade_and_wait(
         self,
         order: Order,
-        trade: _Trade,
+        trade: Trade,
         budget: Budget,
         sim_time_ns: int,
         out: Outcomes,
@@ -154,7 +121,7 @@ class Execution:
         if order.is_all_or_nothing and trade.qty < order.remaining_qty:
             self._end_at_once(order, sim_time_ns, out)
             return
-        if trade.qty and not self._settle(order, trade, budget, sim_time_ns, out):
+        if trade.qty and not self._settlement.settle(order, trade, budget, sim_time_ns, out):
             return
         if order.is_immediate:
             self._end_at_once(order, sim_time_ns, out)
@@ -171,7 +138,7 @@ class Execution:
             return
         book = self._books[order.coin]
         book.put(order, OrderStatus.WAITING)
-        self.touched.append(order)
+        self._settlement.touched.append(order)
         timer = book.opening_timer(self._market, sim_time_ns, includes_now=is_at_close)
         if timer is not None:
             out.append(timer)
@@ -185,34 +152,50 @@ class Execution:
     def _rest(self, order: Order, status: OrderStatus, sim_time_ns: int) -> None:
         order.active_since_ns = sim_time_ns
         self._books[order.coin].put(order, status)
-        self.touched.append(order)
+        self._settlement.touched.append(order)
 
     def _end_at_once(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
         reason = Reason.FOK_UNFILLABLE if order.is_all_or_nothing else Reason.IOC_REMAINDER
-        self.cancel(order, reason, sim_time_ns, out)
+        self._settlement.cancel(order, reason, sim_time_ns, out)
 
     # ------------------------------------------------------------ closed candles
 
     def judge(self, book: Book, sim_time_ns: int, out: Outcomes) -> None:
         """Judge a coin's resting limits and armed stops on the candle that closes now, if one does."""
         candle = self._market.closed_at(book.coin, sim_time_ns)
-        if candle is None or not candle.volume > 0:
+        if candle is None or not any(self._reached(book.resting.values(), candle)):
+            return
+        # Where finer candles are known, they decide the order of events within this one.
+        finer = self._finer.finer_candles(book.coin, sim_time_ns) if self._finer is not None else ()
+        for part in finer or (candle,):
+            self._judge_part(book, part, candle, sim_time_ns, out)
+
+    def _judge_part(self, book: Book, part: Candle, candle: Candle, sim_time_ns: int, out: Outcomes) -> None:
+        present = [order for order in book.resting.values() if _was_present(order, part)]
+        reached = list(self._reached(present, part))
+        if not reached:
+            return
+        volume = from_float(part.volume)
+        budgets = {side: Budget(part.open_time_ns, self._model.liquidity.allowance(volume)) for side in Side}
+        stops = sorted((order for order in reached if order.is_stop), key=lambda order: order.priority)
+        limits = sorted((order for order in reached if not order.is_stop), key=_price_then_time)
+        for order in (*stops, *limits) if self._model.is_pessimistic else (*limits, *stops):
+            if order.is_stop:
+                self._fill_stop(order, part, candle, budgets[order.side], sim_time_ns, out)
+            else:
+                self._fill_limit(order, part, budgets[order.side], sim_time_ns, out)
+
+    def _reached(self, orders: Iterable[Order], candle: Candle) -> Iterator[Order]:
+        # A candle without volume had no trades, so it reaches nothing.
+        if not candle.volume > 0:
             return
         low, high = from_float(candle.low), from_float(candle.high)
-        present = [order for order in book.resting.values() if _was_present(order, candle)]
-        stops = [o for o in present if o.is_stop and _has_reached(o, low if o.side is Side.SELL else high)]
-        limits = [o for o in present if not o.is_stop and self._is_hit(o, low, high)]
-        if not (stops or limits):
-            return
-        volume = from_float(candle.volume)
-        budgets = {
-            side: Budget(candle.open_time_ns, self._model.liquidity.allowance(volume)) for side in Side
-        }
-        stops.sort(key=lambda order: order.priority)
-        limits.sort(key=_price_then_time)
-        for order in (*stops, *limits) if self._model.is_pessimistic else (*limits, *stops):
-            fill = self._fill_stop if order.is_stop else self._fill_limit
-            fill(order, candle, volume, budgets[order.side], sim_time_ns, out)
+        for order in orders:
+            if order.is_stop:
+                if _has_reached(order, low if order.side is Side.SELL else high):
+                    yield order
+            elif self._is_hit(order, low, high):
+                yield order
 
     def _is_hit(self, order: Order, low: Decimal, high: Decimal) -> bool:
         # Whether a candle traded through a resting limit; touching it is not enough unless so chosen.
@@ -222,172 +205,36 @@ class Execution:
         return high > limit or (self._model.is_touch_enough and high == limit)
 
     def _fill_limit(
-        self, order: Order, candle: Candle, volume: Decimal, budget: Budget, sim_time_ns: int, out: Outcomes
+        self, order: Order, part: Candle, budget: Budget, sim_time_ns: int, out: Outcomes
     ) -> None:
         qty = self._cut(order, budget)
         if not qty:
             return
         price = _price(order, order.limit_price)
         rule = Rule.MAKER_TOUCH if self._model.is_touch_enough else Rule.MAKER_THROUGH
-        trade = _Trade(qty, Quote(price, ZERO, ()), price, candle.open_time_ns, volume, None, rule)
-        self._settle(order, trade, budget, sim_time_ns, out)
+        volume = from_float(part.volume)
+        trade = Trade(qty, Quote(price, ZERO, ()), price, part.open_time_ns, volume, None, rule)
+        self._settlement.settle(order, trade, budget, sim_time_ns, out)
 
     def _fill_stop(
-        self, order: Order, candle: Candle, volume: Decimal, budget: Budget, sim_time_ns: int, out: Outcomes
+        self, order: Order, part: Candle, candle: Candle, budget: Budget, sim_time_ns: int, out: Outcomes
     ) -> None:
         self._trigger(order, sim_time_ns, out)
         if order.limit_price is not None:
             # It is a limit from now on; what it may take is decided when the next candle opens.
             self._wait(order, sim_time_ns, out, is_at_close=True)
             return
-        stop, opened = _price(order, order.stop_price), from_float(candle.open)
+        stop, opened = _price(order, order.stop_price), from_float(part.open)
         reference = max(stop, opened) if order.side is Side.BUY else min(stop, opened)
         rule = Rule.STOP_REACHED if reference == stop else Rule.STOP_GAP
         conditions = self._books[order.coin].conditions(self._market, candle)
-        trade = self._taking(order, budget, reference, candle.open_time_ns, volume, conditions, rule)
+        volume = from_float(part.volume)
+        trade = self._taking(order, budget, reference, part.open_time_ns, volume, conditions, rule)
         self._trade_and_wait(order, trade, budget, sim_time_ns, out, is_at_close=True)
 
     def _trigger(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
         order.is_triggered = True
-        self._say(order, OrderTriggered(**_identity(order, sim_time_ns)), out)
-
-    # ------------------------------------------------------------ settling and ending
-
-    def _settle(self, order: Order, trade: _Trade, budget: Budget, sim_time_ns: int, out: Outcomes) -> bool:
-        # Cut to the cash, write the fill, end what is done. Returns whether the order is still open.
-        account = self._accounts[order.request.account]
-        instrument = self._books[order.coin].instrument
-        fee_rate = self._model.fees.rate(account.name, trade.liquidity, sim_time_ns)
-        qty = trade.qty
-        if order.side is Side.BUY:
-            qty = _payable(trade, account.available_cash + order.hold, fee_rate, instrument.lot_size)
-        is_cut = qty < trade.qty
-        if not is_cut:
-            self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
-        elif qty and not order.is_all_or_nothing:
-            trade = trade._replace(qty=qty)
-            if trade.conditions is not None:  # a smaller quantity has less impact
-                quote = quote_taker(
-                    self._model.slippage, order.side, trade.reference, qty, trade.conditions, instrument
-                )
-                trade = trade._replace(quote=quote)
-            self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
-        if is_cut:
-            self.cancel(order, Reason.INSUFFICIENT_BALANCE, sim_time_ns, out)
-        budget.spend(qty)
-        return order.filled_qty < order.qty and not is_cut
-
-    def _write_fill(
-        self,
-        order: Order,
-        account: Account,
-        trade: _Trade,
-        fee_rate: Decimal,
-        sim_time_ns: int,
-        out: Outcomes,
-    ) -> None:
-        notional = trade.quote.price * trade.qty
-        fee = fee_amount(notional, fee_rate)
-        order.filled_qty += trade.qty
-        need = order.need()
-        if order.side is Side.BUY:
-            # A fill dearer than its hold may leave less than the remainder needs; it holds what there is.
-            hold = min(need, account.available_cash + order.hold - notional - fee)
-            account.change(
-                order.client_order_id,
-                order.coin,
-                cash=-notional - fee,
-                cash_held=hold - order.hold,
-                qty=trade.qty,
-            )
-        else:
-            hold = need
-            account.change(
-                order.client_order_id,
-                order.coin,
-                cash=notional - fee,
-                qty=-trade.qty,
-                qty_held=hold - order.hold,
-            )
-        order.hold = hold
-        account.record(order.side, order.coin, trade.qty, notional, fee)
-        self._model.fees.record(account.name, notional, sim_time_ns)
-        is_filled = order.filled_qty == order.qty
-        if is_filled:
-            self._books[order.coin].put(order, OrderStatus.FILLED)
-        self.touched.append(order)
-        self._fill_count += 1
-        self._say(order, self._filled(order, trade, fee, is_filled=is_filled, sim_time_ns=sim_time_ns), out)
-
-    def _filled(
-        self, order: Order, trade: _Trade, fee: Decimal, *, is_filled: bool, sim_time_ns: int
-    ) -> OrderFilled:
-        is_bounded = self._model.liquidity.allowance(trade.volume).is_finite()
-        return OrderFilled(
-            **_identity(order, sim_time_ns),
-            fill_number=self._fill_count,
-            account=order.request.account,
-            side=order.side,
-            qty=plain(trade.qty),
-            price=plain(trade.quote.price),
-            fee=plain(fee),
-            state=FillState.FILLED if is_filled else FillState.PARTIAL,
-            liquidity=trade.liquidity,
-            reference_price=plain(trade.reference),
-            reference_open_time_ns=trade.reference_open_time_ns,
-            slippage_bps=plain(trade.quote.slippage_bps),
-            slippage_parts=tuple((name, plain(bps)) for name, bps in trade.quote.parts),
-            participation=plain(round_bps(quotient(trade.qty, trade.volume))) if is_bounded else ZERO,
-            latency_ns=order.arrival_time_ns - order.request.sim_time_ns,
-            rule=trade.rule,
-        )
-
-    def cancel(self, order: Order, reason: str, sim_time_ns: int, out: Outcomes) -> None:
-        """End an order with what is unfilled given up."""
-        self._end(order, OrderStatus.CANCELLED)
-        self._say(order, OrderCancelled(**_identity(order, sim_time_ns), reason=reason), out)
-
-    def expire(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
-        """End an order whose time in force is over."""
-        self._end(order, OrderStatus.EXPIRED)
-        self._say(order, OrderExpired(**_identity(order, sim_time_ns), reason=Reason.EXPIRED), out)
-
-    def _end(self, order: Order, status: OrderStatus) -> None:
-        self._books[order.coin].put(order, status)
-        self.hold(order, ZERO)
-
-    def hold(self, order: Order, amount: Decimal) -> None:
-        """Let an order hold an amount: quote currency for a buy, base for a sell."""
-        account = self._accounts[order.request.account]
-        if order.side is Side.BUY:
-            account.change(order.client_order_id, order.coin, cash_held=amount - order.hold)
-        else:
-            account.change(order.client_order_id, order.coin, qty_held=amount - order.hold)
-        order.hold = amount
-        self.touched.append(order)
-
-    def _say(self, order: Order, outcome: Outcome, out: Outcomes) -> None:
-        order.history.append(outcome)
-        out.append(outcome)
-
-
-class _Identity(TypedDict):
-    sim_time_ns: int
-    client_order_id: str
-    component: str
-    source: int
-    coin: str
-
-
-def _identity(order: Order, sim_time_ns: int) -> _Identity:
-    request = order.request
-    return {
-        "sim_time_ns": sim_time_ns,
-        "client_order_id": request.client_order_id,
-        "component": request.component,
-        "source": request.source,
-        "coin": request.coin,
-    }
+        self._settlement.say(order, OrderTriggered(**identity(order, sim_time_ns)), out)
 
 
 def _price(order: Order, price: Decimal | None) -> Decimal:
@@ -416,25 +263,3 @@ def _price_then_time(order: Order) -> tuple[bool, Decimal, tuple[int, int, int]]
     limit = _price(order, order.limit_price)
     is_sell = order.side is Side.SELL
     return (is_sell, limit if is_sell else -limit, order.priority)
-
-
-def _payable(trade: _Trade, cash: Decimal, fee_rate: Decimal, lot_size: Decimal) -> Decimal:
-    # The largest quantity up to the trade's, in lots, that the cash pays with its fee.
-    price = trade.quote.price
-
-    def costs(qty: Decimal) -> Decimal:
-        return price * qty + fee_amount(price * qty, fee_rate)
-
-    if costs(trade.qty) <= cash:
-        return trade.qty
-    # The fee is rounded up by less than 1e-8, so the answer lies between these two numbers of lots.
-    unit_cost = price * lot_size * (ONE + fee_rate)
-    low = int(max(ZERO, cash - _FEE_QUANTUM) // unit_cost)
-    high = int(cash // unit_cost) + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if costs(middle * lot_size) <= cash:
-            low = middle
-        else:
-            high = middle
-    return low * lot_size

@@ -5,14 +5,14 @@ The exchange states its need here and knows nothing of files or columns; `market
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from orchestrator.candle import Candle, Opening
 
-__all__ = ["Candle", "MarketView", "Opening"]
+__all__ = ["Candle", "FinerCandles", "MarketView", "Opening"]
 
 
 class MarketView(Protocol):
@@ -35,3 +35,20 @@ class MarketView(Protocol):
 
     def recent_ranges(self, coin: str, sim_time_ns: int, count: int) -> npt.NDArray[np.float64]:
         """Return (high - low) / open of up to `count` candles closed at or before the time, oldest first."""
+
+
+@runtime_checkable
+class FinerCandles(Protocol):
+    """What a market view offers besides, when candles finer than the run's are cached.
+
+    They decide the order of events within a candle of the run; without them an assumption does
+    (`execution_model.intrabar`).
+    """
+
+    def finer_candles(self, coin: str, sim_time_ns: int) -> tuple[Candle, ...]:
+        """Return the finer candles of the run's candle that closes exactly at the time, oldest first.
+
+        They are of the same exchange and quote, do not overlap, begin at its open time or later and end at
+        its close time or earlier; together they have its high, low and volume. Empty when the run's candle
+        does not exist or its finer candles are not all known.
+        """

@@ -143,9 +143,11 @@ class Order:
 
     def need(self) -> Decimal:
         """Return what the remainder may cost: quote currency for a buy, base for a sell."""
-        if self.side is Side.SELL:
-            return self.remaining_qty
-        return round_up_8(self.remaining_qty * self.hold_price)
+        return self.need_of(self.remaining_qty, self.hold_price)
+
+    def need_of(self, qty: Decimal, hold_price: Decimal) -> Decimal:
+        """Return what a quantity of this order may cost at a price that includes fees."""
+        return qty if self.side is Side.SELL else round_up_8(qty * hold_price)
 
     def move(self, status: OrderStatus) -> None:
         """Change the status by the table above."""

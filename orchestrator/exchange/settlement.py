@@ -1,0 +1,236 @@
+"""What a fill does to an order and its account, and how orders end: the one place that moves money."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NamedTuple, TypedDict
+
+from orchestrator.exchange.account import Account
+from orchestrator.exchange.book import Book
+from orchestrator.exchange.events import (
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRequested,
+    Outcome,
+    SetTimer,
+)
+from orchestrator.exchange.liquidity import Budget
+from orchestrator.exchange.models import FillModel
+from orchestrator.exchange.money import ONE, ZERO, fee_amount, plain, quotient, round_bps
+from orchestrator.exchange.orders import Order, OrderStatus
+from orchestrator.exchange.slippage import Conditions, Quote, quote_taker
+from orchestrator.exchange.vocabulary import Reason, Rule
+from orchestrator.protocol import FillState, Liquidity, Side
+
+__all__ = ["Outcomes", "Settlement", "Trade", "identity", "identity_of"]
+
+Outcomes = list[Outcome | SetTimer]
+
+_FEE_QUANTUM: Final = Decimal("1e-8")
+
+
+class Trade(NamedTuple):
+    """A fill about to be settled, before it is cut to the cash."""
+
+    qty: Decimal
+    quote: Quote
+    reference: Decimal
+    reference_open_time_ns: int
+    volume: Decimal  # what bounded the quantity, base currency
+    conditions: Conditions | None  # a taker's: its price depends on its quantity
+    rule: Rule
+
+    @property
+    def liquidity(self) -> Liquidity:
+        """Maker where no market conditions made the price."""
+        return Liquidity.MAKER if self.conditions is None else Liquidity.TAKER
+
+
+class Settlement:
+    """Writes fills into orders and accounts, and ends orders.
+
+    Parameters
+    ----------
+    model, books, accounts
+        Of the exchange; orders and accounts are changed here and nowhere else.
+
+    Attributes
+    ----------
+    touched
+        Orders that the event in hand changed; the exchange checks them at its end and clears the list.
+    """
+
+    def __init__(self, model: FillModel, books: dict[str, Book], accounts: dict[str, Account]) -> None:
+        self._model = model
+        self._books = books
+        self._accounts = accounts
+        self._fill_count = 0
+        self.touched: list[Order] = []
+
+    def settle(self, order: Order, trade: Trade, budget: Budget, sim_time_ns: int, out: Outcomes) -> bool:
+        """Carry out a trade, cut to the cash; return whether the order is still open.
+
+        What the cash cannot pay is cancelled with reason `insufficient_balance`.
+        """
+        account = self._accounts[order.request.account]
+        instrument = self._books[order.coin].instrument
+        fee_rate = self._model.fees.rate(account.name, trade.liquidity, sim_time_ns)
+        qty = trade.qty
+        if order.side is Side.BUY:
+            qty = _payable(trade, account.available_cash + order.hold, fee_rate, instrument.lot_size)
+        is_cut = qty < trade.qty
+        if not is_cut:
+            self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
+        elif qty and not order.is_all_or_nothing:
+            trade = trade._replace(qty=qty)
+            if trade.conditions is not None:  # a smaller quantity has less impact
+                quote = quote_taker(
+                    self._model.slippage, order.side, trade.reference, qty, trade.conditions, instrument
+                )
+                trade = trade._replace(quote=quote)
+            self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
+        if is_cut:
+            self.cancel(order, Reason.INSUFFICIENT_BALANCE, sim_time_ns, out)
+        budget.spend(qty)
+        return order.filled_qty < order.qty and not is_cut
+
+    def _write_fill(
+        self,
+        order: Order,
+        account: Account,
+        trade: Trade,
+        fee_rate: Decimal,
+        sim_time_ns: int,
+        out: Outcomes,
+    ) -> None:
+        notional = trade.quote.price * trade.qty
+        fee = fee_amount(notional, fee_rate)
+        order.filled_qty += trade.qty
+        need = order.need()
+        if order.side is Side.BUY:
+            # A fill dearer than its hold may leave less than the remainder needs; it holds what there is.
+            hold = min(need, account.available_cash + order.hold - notional - fee)
+            account.change(
+                order.client_order_id,
+                order.coin,
+                cash=-notional - fee,
+                cash_held=hold - order.hold,
+                qty=trade.qty,
+            )
+        else:
+            hold = need
+            account.change(
+                order.client_order_id,
+                order.coin,
+                cash=notional - fee,
+                qty=-trade.qty,
+                qty_held=hold - order.hold,
+            )
+        order.hold = hold
+        account.record(order.side, order.coin, trade.qty, notional, fee)
+        self._model.fees.record(account.name, notional, sim_time_ns)
+        is_filled = order.filled_qty == order.qty
+        if is_filled:
+            self._books[order.coin].put(order, OrderStatus.FILLED)
+        self.touched.append(order)
+        self._fill_count += 1
+        self.say(order, self._filled(order, trade, fee, is_filled=is_filled, sim_time_ns=sim_time_ns), out)
+
+    def _filled(
+        self, order: Order, trade: Trade, fee: Decimal, *, is_filled: bool, sim_time_ns: int
+    ) -> OrderFilled:
+        is_bounded = self._model.liquidity.allowance(trade.volume).is_finite()
+        return OrderFilled(
+            **identity(order, sim_time_ns),
+            fill_number=self._fill_count,
+            account=order.request.account,
+            side=order.side,
+            qty=plain(trade.qty),
+            price=plain(trade.quote.price),
+            fee=plain(fee),
+            state=FillState.FILLED if is_filled else FillState.PARTIAL,
+            liquidity=trade.liquidity,
+            reference_price=plain(trade.reference),
+            reference_open_time_ns=trade.reference_open_time_ns,
+            slippage_bps=plain(trade.quote.slippage_bps),
+            slippage_parts=tuple((name, plain(bps)) for name, bps in trade.quote.parts),
+            participation=plain(round_bps(quotient(trade.qty, trade.volume))) if is_bounded else ZERO,
+            latency_ns=order.arrival_time_ns - order.request.sim_time_ns,
+            rule=trade.rule,
+        )
+
+    def cancel(self, order: Order, reason: str, sim_time_ns: int, out: Outcomes) -> None:
+        """End an order with what is unfilled given up."""
+        self._end(order, OrderStatus.CANCELLED)
+        self.say(order, OrderCancelled(**identity(order, sim_time_ns), reason=reason), out)
+
+    def expire(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
+        """End an order whose time in force is over."""
+        self._end(order, OrderStatus.EXPIRED)
+        self.say(order, OrderExpired(**identity(order, sim_time_ns), reason=Reason.EXPIRED), out)
+
+    def _end(self, order: Order, status: OrderStatus) -> None:
+        self._books[order.coin].put(order, status)
+        self.hold(order, ZERO)
+
+    def hold(self, order: Order, amount: Decimal) -> None:
+        """Let an order hold an amount: quote currency for a buy, base for a sell."""
+        account = self._accounts[order.request.account]
+        if order.side is Side.BUY:
+            account.change(order.client_order_id, order.coin, cash_held=amount - order.hold)
+        else:
+            account.change(order.client_order_id, order.coin, qty_held=amount - order.hold)
+        order.hold = amount
+        self.touched.append(order)
+
+    def say(self, order: Order, outcome: Outcome, out: Outcomes) -> None:
+        """Report an outcome and remember it with the order."""
+        order.history.append(outcome)
+        out.append(outcome)
+
+
+class _Identity(TypedDict):
+    sim_time_ns: int
+    client_order_id: str
+    component: str
+    source: int
+    coin: str
+
+
+def identity(order: Order, sim_time_ns: int) -> _Identity:
+    """Return the fields that every outcome of an order has."""
+    return identity_of(order.request, sim_time_ns)
+
+
+def identity_of(request: OrderRequested, sim_time_ns: int) -> _Identity:
+    """Return the fields that every outcome of a request has."""
+    return {
+        "sim_time_ns": sim_time_ns,
+        "client_order_id": request.client_order_id,
+        "component": request.component,
+        "source": request.source,
+        "coin": request.coin,
+    }
+
+
+def _payable(trade: Trade, cash: Decimal, fee_rate: Decimal, lot_size: Decimal) -> Decimal:
+    # The largest quantity up to the trade's, in lots, that the cash pays with its fee.
+    price = trade.quote.price
+
+    def costs(qty: Decimal) -> Decimal:
+        return price * qty + fee_amount(price * qty, fee_rate)
+
+    if costs(trade.qty) <= cash:
+        return trade.qty
+    # The fee is rounded up by less than 1e-8, so the answer lies between these two numbers of lots.
+    unit_cost = price * lot_size * (ONE + fee_rate)
+    low = int(max(ZERO, cash - _FEE_QUANTUM) // unit_cost)
+    high = int(cash // unit_cost) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if costs(middle * lot_size) <= cash:
+            low = middle
+        else:
+            high = middle
+    return low * lot_size
