@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, Final
 
 import numpy as np
@@ -92,6 +91,9 @@ def _from_text(column: Any, where: str) -> IntArray:
         except pa.ArrowInvalid:
             continue
     texts = column.to_pylist()
+    if texts[0].strip().isdigit():  # a column of numbers, but for one: that one is to be named
+        stray = next((row for row, text in enumerate(texts) if not text.strip().isdigit()), 0)
+        raise _not_understood(texts[stray], stray, where)
     return np.array([_from_iso(text, row, where) for row, text in enumerate(texts)], dtype=np.int64)
 
 
@@ -99,8 +101,11 @@ def _from_iso(text: str, row: int, where: str) -> int:
     try:
         return parse_date_ns(text.strip().removesuffix("UTC").strip())
     except ConfigError:
-        example = dt.datetime(2024, 1, 31, 12, 30, tzinfo=dt.UTC).isoformat()
-        raise DataError(
-            f"{where}: row {row + 1}: the time {text!r} is not understood; "
-            f"use Unix numbers or ISO text such as {example}"
-        ) from None
+        raise _not_understood(text, row, where) from None
+
+
+def _not_understood(text: str, row: int, where: str) -> DataError:
+    return DataError(
+        f"{where}: row {row + 1}: the time {text!r} is not understood; "
+        "use Unix numbers or ISO text such as 2024-01-31T12:30:00Z"
+    )

@@ -18,12 +18,12 @@ __all__ = ["key_of_file"]
 
 _FILE_NAME: Final = re.compile(
     r"(?P<coin>[A-Za-z0-9]+?)[-_]?(?P<quote>USDT|USDC|BUSD|FDUSD|TUSD|DAI|USD|EUR|GBP|TRY|JPY|KRW|BRL|AUD|BTC|ETH|BNB)"
-    r"[-_](?P<count>[0-9]+)(?P<unit>min|[smhdwHDW])(?:[-_][0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)?",
-    re.ASCII,
+    r"[-_](?P<count>[0-9]+)(?P<unit>(?-i:min|[smhdwHDW]))(?:[-_][0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)?",
+    re.ASCII | re.IGNORECASE,
 )
 _SEPARATE_NAME: Final = re.compile(
     r"(?P<coin>[A-Za-z0-9]+)[-_](?P<quote>[A-Za-z0-9]+)[-_](?P<count>[0-9]+)(?P<unit>min|[smhdwHDW])",
-    re.ASCII,
+    re.ASCII | re.IGNORECASE,
 )
 _EXCHANGES: Final = frozenset(
     {
