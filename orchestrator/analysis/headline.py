@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
@@ -96,8 +95,8 @@ def headline_of(run: Run, *, initial_cash: Decimal | None = None, market: Marks 
 
 def _configured_cash(run: Run) -> Decimal:
     try:
-        return Decimal(tomllib.loads(run.config_toml, parse_float=Decimal)["account"]["initial_cash"])
-    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return Decimal(run.configuration["account"]["initial_cash"])
+    except (KeyError, TypeError, ArithmeticError):
         path = run.directory / "config.toml"
         raise DataError(
             f"{path} does not say account.initial_cash; restore it from a copy of the run"

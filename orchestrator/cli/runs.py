@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import click
@@ -151,5 +150,4 @@ def _used(component: ComponentManifest) -> str:
 
 
 def _currency(run: Run) -> str:
-    account = tomllib.loads(run.config_toml).get("account", {})
-    return str(account.get("currency", ""))
+    return str(run.configuration.get("account", {}).get("currency", ""))

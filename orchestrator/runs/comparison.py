@@ -7,9 +7,7 @@ went: what the end of the shorter one did to its orders is no difference.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -181,7 +179,7 @@ def _differing_row(a: Run, b: Run, last: int | None) -> LineDifference | None:
 def _packed(run: Run) -> npt.NDArray[np.int64]:
     # The values as the digest sees them, one row a sequence.
     rows = run.equity
-    return np.frombuffer(canonical_equity(rows), dtype="<i8").reshape(len(rows.sequences), -1)
+    return np.frombuffer(canonical_equity(rows), dtype="<i8").reshape(-1, 4 + rows.quantities.shape[1])
 
 
 def _row_text(run: Run, place: int) -> str | None:
@@ -206,13 +204,11 @@ def _causes(a: Run, b: Run) -> Iterator[str]:
     for component in one.components:
         if digests.get(component.name, component.digest) != component.digest:
             yield f"component {component.name} differs: its files, or the packages of its interpreter"
-    yield from _configuration_causes(a.config_toml, b.config_toml)
+    yield from _configuration_causes(a.configuration, b.configuration)
 
 
-def _configuration_causes(toml_a: str, toml_b: str) -> Iterator[str]:
-    if toml_a == toml_b:
-        return
-    settings = [dict(_flat("", tomllib.loads(text, parse_float=Decimal))) for text in (toml_a, toml_b)]
+def _configuration_causes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+    settings = [dict(_flat("", configuration)) for configuration in (a, b)]
     for key in sorted(settings[0].keys() | settings[1].keys()):
         values = [flat.get(key, "unset") for flat in settings]
         if values[0] != values[1]:

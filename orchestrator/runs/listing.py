@@ -63,7 +63,7 @@ def find_run(results: Path, text: str) -> Path:
         if is_run(directory):
             return directory
     if Path(text).is_dir():
-        raise ConfigError(f"{text} is no run directory: it has no {MANIFEST_FILE}; see `replay runs list`")
+        raise ConfigError(f"{text!r} is no run directory: it has no {MANIFEST_FILE}; see `replay runs list`")
     names = [run.name for run in list_runs(results).runs[-_SUGGESTED_MAX:]]
     known = f"the latest are {', '.join(reversed(names))}" if names else "there is none yet"
     raise ConfigError(f"no run {text!r} in {results}; {known}; see `replay runs list`")

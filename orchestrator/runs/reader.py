@@ -7,6 +7,7 @@ A last line (or a last message of the equity stream) that was cut off by a crash
 from __future__ import annotations
 
 import json
+import tomllib
 import types
 from collections.abc import Callable
 from decimal import Decimal
@@ -73,12 +74,12 @@ class Run:
         return tuple(self._recovered.values())
 
     @cached_property
-    def config_toml(self) -> str:
-        """The resolved configuration."""
+    def configuration(self) -> dict[str, Any]:
+        """The resolved configuration, decimal numbers as `Decimal`."""
         path = self.directory / CONFIG_FILE
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        except (OSError, ValueError) as error:  # no UTF-8 and no TOML are ValueErrors
             raise DataError(f"{path} cannot be read: {error}; restore it from a copy of the run") from None
 
     @cached_property

@@ -38,7 +38,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert isinstance(run.signals[0]["values"]["score"], float)
     assert run.orders[0]["limit_price"] is None
     assert run.order_events[0]["event"] == "arrived"
-    assert run.config_toml == "seed = 7\n"
+    assert run.configuration == {"seed": 7}
     assert run.recovered == ()
     assert run.digests().digest == digest
     assert [checkpoint.sequence for checkpoint in run.checkpoints] == [10, 20]
@@ -147,13 +147,13 @@ def test_a_damaged_line_is_an_error_that_names_it(tmp_path: Path, damage: bytes)
         _ = open_run(tmp_path / "run").fills
 
 
-@pytest.mark.parametrize("name", ["equity.parquet", "digests.jsonl"])
+@pytest.mark.parametrize("name", ["equity.parquet", "digests.jsonl", "config.toml"])
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
     samples.write_run(tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"nothing\n")
     run = open_run(tmp_path / "run")
     with pytest.raises(DataError, match=name):
-        _ = run.equity, run.checkpoints
+        _ = run.equity, run.checkpoints, run.configuration
 
 
 def test_missing_files(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"equity\.parquet"):
         _ = run.equity
     with pytest.raises(DataError, match=r"config\.toml"):
-        _ = run.config_toml
+        _ = run.configuration
 
 
 def test_equity_of_other_coins_is_refused(tmp_path: Path) -> None:
