@@ -20,6 +20,8 @@ from orchestrator.runs.writer import RunWriter
 from tests.runs import samples
 
 CHILD = [sys.executable, "-m", "tests.runs.child_writer"]
+# A kill or a limit on file size would leave half a data file of coverage's own.
+UNMEASURED = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
 
 
 def check_whole(run: Run) -> int:
@@ -33,10 +35,8 @@ def check_whole(run: Run) -> int:
 
 def test_a_writer_that_is_killed_leaves_a_readable_run(tmp_path: Path) -> None:
     directory = tmp_path / "run"
-    # Not measured for coverage: the kill would leave half a data file of coverage's own.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     with subprocess.Popen(
-        [*CHILD, str(directory)], stdout=subprocess.PIPE, text=True, env=environment
+        [*CHILD, str(directory)], stdout=subprocess.PIPE, text=True, env=UNMEASURED
     ) as child:
         assert child.stdout is not None
         for line in child.stdout:  # ends with the child, which is killed at 2,000
@@ -74,7 +74,12 @@ def test_a_killed_writer_whose_files_end_in_halves_is_recovered(tmp_path: Path) 
 def test_a_limit_on_file_size_ends_the_run_with_whole_files(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     done = subprocess.run(
-        [*CHILD, str(directory), str(300_000)], capture_output=True, text=True, timeout=60, check=True
+        [*CHILD, str(directory), str(300_000)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=UNMEASURED,
     )
     *blocks, error, digest = done.stdout.splitlines()
     assert "disk is full" in error
@@ -103,7 +108,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_ends_the_run_with_whole_files(small_disk: Path) -> None:
     directory = small_disk / "run"
-    done = subprocess.run([*CHILD, str(directory)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [*CHILD, str(directory)], capture_output=True, text=True, timeout=60, check=True, env=UNMEASURED
+    )
     *_, error, digest = done.stdout.splitlines()
     assert "disk is full" in error
     run = open_run(directory)
@@ -186,7 +193,7 @@ except OSError:
 file.close()
 """
     path = tmp_path / "file"
-    subprocess.run([sys.executable, "-c", script, str(path)], timeout=30, check=True)
+    subprocess.run([sys.executable, "-c", script, str(path)], timeout=30, check=True, env=UNMEASURED)
     assert path.read_bytes() == b"a" * 600 + b"c" * 300
 
 
