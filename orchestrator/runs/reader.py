@@ -22,7 +22,7 @@ from orchestrator.runs.digest import Checkpoint, digest_of_run
 from orchestrator.runs.equity import read_parquet, read_stream
 from orchestrator.runs.layout import CONFIG_FILE, DIGESTS_FILE, EQUITY_FILE, EQUITY_STREAM
 from orchestrator.runs.lines import RECORD_TYPES
-from orchestrator.runs.manifest import RunManifest, RunStatus, read_manifest, with_true_status
+from orchestrator.runs.manifest import Counts, RunManifest, RunStatus, read_manifest, with_true_status
 from orchestrator.runs.records import EquityRows
 
 __all__ = ["Row", "Run", "open_run"]
@@ -32,14 +32,25 @@ Row = dict[str, Any]
 
 
 def open_run(directory: Path) -> Run:
-    """Return a run to read.
+    """Return a run to read; of one whose process died, the manifest says how far its files go.
 
     Raises
     ------
     DataError
         If it is no run directory, or run.json cannot be read.
     """
-    return Run(directory, with_true_status(read_manifest(directory)))
+    written = read_manifest(directory)
+    run = Run(directory, with_true_status(written))
+    if run.status != written.status:
+        run.manifest = msgspec.structs.replace(run.manifest, **_reached(run))
+    return run
+
+
+def _reached(run: Run) -> dict[str, Any]:
+    # What the process would have written into run.json at its end.
+    rejected = sum(order["state"] == "rejected" for order in run.orders)
+    counts = Counts(orders=len(run.orders), fills=len(run.lines("fills.jsonl")), rejected=rejected)
+    return {"sequences": len(run.equity.sequences), "counts": counts}
 
 
 class Run:

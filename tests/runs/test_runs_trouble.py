@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import ReplayError
-from orchestrator.runs.manifest import read_manifest
+from orchestrator.runs.manifest import Counts, read_manifest
 from orchestrator.runs.reader import Run, open_run
 from orchestrator.runs.writer import RunWriter
 from tests.runs import samples
@@ -46,7 +46,8 @@ def test_a_writer_that_is_killed_leaves_a_readable_run(tmp_path: Path) -> None:
         child.wait(timeout=30)
     run = open_run(directory)
     assert run.status == "interrupted"
-    assert check_whole(run) >= 2_000
+    assert run.manifest.sequences == check_whole(run) >= 2_000
+    assert run.manifest.counts == Counts(orders=len(run.orders), fills=len(run.fills), rejected=0)
     assert len(run.fills) >= 2_000
     assert run.checkpoints[-1].sequence >= 2_000
 
