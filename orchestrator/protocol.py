@@ -129,8 +129,11 @@ class CandleFlag(enum.IntFlag):
     STALE = 4  # a candle should have closed at this time and none exists (gap, or the coin's data ended)
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of all messages: immutable, packed as an array, extra fields refused."""
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Base of all messages: immutable, packed as an array, extra fields refused.
+
+    Messages hold no references to themselves, so the garbage collector need not look at them.
+    """
 
 
 # ---------------------------------------------------------------- what a component says within its turn

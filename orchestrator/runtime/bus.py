@@ -40,6 +40,7 @@ RECEIVE_SLICE_MS = 50
 """How long one wait lasts at most; between slices the caller looks after children, signals and deadlines."""
 
 _SPECTATOR_QUEUE = 1_000
+_RCVMORE = int(zmq.RCVMORE)  # the enum's look-up would cost more than the question
 
 
 class Bus:
@@ -135,24 +136,27 @@ class Bus:
         ProtocolError
             If a component sent what is no message, or too much of it, or a second hello.
         """
+        router = self._router
         try:
-            parts = [self._router.recv()]
-            while self._router.rcvmore:
-                parts.append(self._router.recv())
+            identity = router.recv()
         except zmq.Again:
             return None
-        number = self._numbers.get(parts[0])
+        data = router.recv()  # a ROUTER delivers whole messages: the identity, then at least one part
+        is_one_part = not router.getsockopt(_RCVMORE)
+        if not is_one_part:
+            router.recv_multipart()
+        number = self._numbers.get(identity)
         if number is None:
-            self._refuse(parts[0], "spoke before a hello was accepted")
+            self._refuse(identity, "spoke before a hello was accepted")
             return None
         name = self._names[number]
-        if len(parts) != 2 or len(parts[1]) > MESSAGE_BYTES_MAX:
+        if not is_one_part or len(data) > MESSAGE_BYTES_MAX:
             raise ProtocolError(
-                f"{name} sent {len(parts) - 1} parts with {sum(map(len, parts[1:]))} bytes; "
+                f"{name} sent {len(data)} bytes{'' if is_one_part else ' and more parts'}; "
                 f"a message is one part of at most {MESSAGE_BYTES_MAX} bytes"
             )
         try:
-            message = self._decode(parts[1])
+            message = self._decode(data)
         except msgspec.MsgspecError as error:
             raise ProtocolError(f"{name} sent what is no message of the protocol: {error}") from None
         if isinstance(message, Hello):

@@ -6,6 +6,7 @@ none of them can reach a result.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import msgspec
@@ -125,6 +126,7 @@ class LockStep:
             If results cannot be written, or do not add up.
         """
         engine, interrupts = self._engine, self._shell.interrupts
+        gc.freeze()  # what was loaded by now stays; the collector need not walk over it again and again
         while not engine.is_over:
             if wall_clock.monotonic_ns() >= self._chores_due_ns:
                 self._do_chores()
