@@ -23,7 +23,8 @@ def resample(base: Candles, timeframe_ns: int, anchor_ns: int) -> Candles:
     if base.size == 0:
         return base
     buckets = floor_ns(base.open_times_ns, timeframe_ns, anchor_ns)
-    starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+    begins = np.diff(buckets, prepend=buckets[0] - 1) != 0
+    starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], base.size) - 1
     return Candles(
         open_times_ns=buckets[starts],
@@ -31,5 +32,6 @@ def resample(base: Candles, timeframe_ns: int, anchor_ns: int) -> Candles:
         high=np.maximum.reduceat(base.high, starts),
         low=np.minimum.reduceat(base.low, starts),
         close=base.close[ends],
-        volume=np.add.reduceat(base.volume, starts),
+        # Summed one after the other; `reduceat` sums in an order that is numpy's own affair.
+        volume=np.bincount(np.cumsum(begins) - 1, weights=base.volume),
     )
