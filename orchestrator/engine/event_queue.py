@@ -41,7 +41,9 @@ class EventQueue(Generic[Payload]):
             If the key is not later than the last event taken, or stands in the queue already.
         """
         if self._last is not None and key <= self._last:
-            raise CausalityError(f"event {key} was scheduled at or before the event just handled, {self._last}")
+            raise CausalityError(
+                f"event {key} was scheduled at or before the event just handled, {self._last}"
+            )
         if key in self._keys:
             raise CausalityError(f"two events have the key {key}; their order is not defined")
         self._keys.add(key)
@@ -57,9 +59,10 @@ class EventQueue(Generic[Payload]):
         """
         if not self._heap or self._heap[0][0][0] > sim_time_ns:
             return None
-        key, payload = heapq.heappop(self._heap)
+        key = self._heap[0][0]
         if key.sim_time_ns < sim_time_ns:
             raise CausalityError(f"the clock reached {sim_time_ns} before the event {key} was handled")
+        _, payload = heapq.heappop(self._heap)
         self._keys.discard(key)
         self._last = key
         return key, payload
