@@ -58,7 +58,9 @@ def barrier_rate() -> float | None:
     program = SHARED / "baseline" / "barrier.py"
     if not program.is_file():
         return None
-    out = subprocess.run([sys.executable, str(program), "--one-core"], check=True, capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, str(program), "--one-core"], check=True, capture_output=True, text=True
+    )
     return float(out.stdout)
 
 

@@ -22,7 +22,6 @@ from decimal import Decimal
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-
 from components.connection import Connection
 from components.history import Candles
 from components.snapshot import SignalBook, Snapshot, from_ns, to_ns, unknown_coin
@@ -230,7 +229,9 @@ class Replay:
         self._turn("signal")
         self._check_coin(coin)
         if not values:
-            raise ConfigError(f'signal("{coin}") says nothing; name a value, such as signal("{coin}", long=3)')
+            raise ConfigError(
+                f'signal("{coin}") says nothing; name a value, such as signal("{coin}", long=3)'
+            )
         for key, value in values.items():
             if not isinstance(value, int | float | str | bool):
                 raise ConfigError(
@@ -321,7 +322,9 @@ class Replay:
         snapshot = self._turn("wake_at")
         sim_time_ns = to_ns(moment)
         if sim_time_ns <= snapshot.sim_time_ns:
-            raise ConfigError(f"wake_at({moment.isoformat()}) is not later than now, {snapshot.time.isoformat()}")
+            raise ConfigError(
+                f"wake_at({moment.isoformat()}) is not later than now, {snapshot.time.isoformat()}"
+            )
         self._instructions.append(SetWakeUp(sim_time_ns))
 
     # ------------------------------------------------------------------ checks in the author's terms
@@ -383,7 +386,9 @@ def _decimal(name: str, value: object) -> Decimal:
             f"{name} is the float {value!r}; money is exact here: write Decimal({str(value)!r}), or Decimal(str(x))"
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise ConfigError(f"{name} has the type {type(value).__name__}; write a Decimal such as Decimal('0.1')")
+        raise ConfigError(
+            f"{name} has the type {type(value).__name__}; write a Decimal such as Decimal('0.1')"
+        )
     number = Decimal(value)
     if not number.is_finite() or number <= 0:
         raise ConfigError(f"{name} is {number}; it must be a finite number above 0")

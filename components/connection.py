@@ -52,9 +52,13 @@ class Connection:
             self._socket.curve_serverkey = server_key.encode()
             self._socket.curve_publickey, self._socket.curve_secretkey = zmq.curve_keypair()
         self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
-        self._decode = msgspec.msgpack.Decoder(OrchestratorMessage).decode
+        self._decoder: msgspec.msgpack.Decoder[OrchestratorMessage] = msgspec.msgpack.Decoder(
+            OrchestratorMessage
+        )
         self._socket.connect(endpoint)
-        self.send(Hello(protocol_version=PROTOCOL_VERSION, token=token, component=name, process_id=os.getpid()))
+        self.send(
+            Hello(protocol_version=PROTOCOL_VERSION, token=token, component=name, process_id=os.getpid())
+        )
         self.welcome = self._receive_welcome()
 
     def _receive_welcome(self) -> Welcome:
@@ -80,7 +84,7 @@ class Connection:
         slices = 0
         while True:
             try:
-                return self._decode(self._socket.recv())
+                return self._decoder.decode(self._socket.recv())
             except zmq.Again:
                 slices += 1
                 if os.getppid() != self._parent:

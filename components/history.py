@@ -28,10 +28,15 @@ class Candles:
     def __init__(self, message: ClosedCandles) -> None:
         self.coin = message.coin
         self.timeframe = message.timeframe
-        self.open_time_ns = _array("q", message.open_times)
-        columns = _array("d", message.columns)
+        self.open_time_ns: array[int] = array("q", message.open_times)
+        columns: array[float] = array("d", message.columns)
+        if sys.byteorder == "big":  # blocks travel little-endian
+            self.open_time_ns.byteswap()
+            columns.byteswap()
         n = len(self.open_time_ns)
-        self.open, self.high, self.low, self.close, self.volume = (columns[i * n : (i + 1) * n] for i in range(5))
+        self.open, self.high, self.low, self.close, self.volume = (
+            columns[i * n : (i + 1) * n] for i in range(5)
+        )
 
     def __len__(self) -> int:
         return len(self.open_time_ns)
@@ -40,10 +45,3 @@ class Candles:
     def times(self) -> list[dt.datetime]:
         """Open times as UTC datetimes."""
         return [from_ns(time_ns) for time_ns in self.open_time_ns]
-
-
-def _array(kind: str, data: bytes) -> array[float]:
-    column = array(kind, data)
-    if sys.byteorder == "big":  # blocks travel little-endian
-        column.byteswap()
-    return column

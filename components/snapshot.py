@@ -35,7 +35,9 @@ def to_ns(moment: dt.datetime) -> int:
         If the datetime has no timezone.
     """
     if moment.tzinfo is None:
-        raise ConfigError(f"time {moment} has no timezone; use snapshot.time + timedelta(...), or tzinfo=timezone.utc")
+        raise ConfigError(
+            f"time {moment} has no timezone; use snapshot.time + timedelta(...), or tzinfo=timezone.utc"
+        )
     delta = moment - _EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
 
@@ -137,7 +139,17 @@ class Snapshot:
         expiries.
     """
 
-    __slots__ = ("_coins", "_wire", "ends", "fills", "rejections", "sequence", "signals", "sim_time_ns", "step")
+    __slots__ = (
+        "_coins",
+        "_wire",
+        "ends",
+        "fills",
+        "rejections",
+        "sequence",
+        "signals",
+        "sim_time_ns",
+        "step",
+    )
 
     def __init__(self, wire: protocol.Snapshot, coins: Mapping[str, int], signals: SignalBook) -> None:
         self._wire = wire
@@ -183,7 +195,8 @@ class Snapshot:
             return None
         prices = _PRICES.unpack_from(wire.prices, place * 40)
         open_time = from_ns(_OPEN_TIME.unpack_from(wire.open_times, place * 8)[0])
-        return Candle(*prices, open_time, bool(flag & _NEW), bool(flag & _STALE))
+        return Candle._make((*prices, open_time, bool(flag & _NEW), bool(flag & _STALE)))
 
     def __repr__(self) -> str:
-        return f"Snapshot(sequence={self.sequence}, step={self.step}, time={self.time.isoformat()}, reason={self.reason!r})"
+        moment = self.time.isoformat()
+        return f"Snapshot(sequence={self.sequence}, step={self.step}, time={moment}, reason={self.reason!r})"

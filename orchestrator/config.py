@@ -78,7 +78,7 @@ class ComponentSettings(Section, frozen=True, kw_only=True):
     name: str
     command: tuple[str, ...]
     stage: int = 1  # stages are woken in ascending order at every tick
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
     workdir: str | None = None  # None: the folder of replay.toml, or the current one
 
 
@@ -96,7 +96,7 @@ class Settings(Section, frozen=True, kw_only=True):
     data: DataSettings = DataSettings()
     account: AccountSettings = AccountSettings()
     execution_model: ExecutionModelSettings = ExecutionModelSettings()
-    instrument: dict[str, InstrumentSettings] = {}
+    instrument: dict[str, InstrumentSettings] = msgspec.field(default_factory=dict)
     component: tuple[ComponentSettings, ...] = ()
 
     @property
@@ -138,7 +138,9 @@ def parse_duration_ns(text: str) -> int:
     """
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text.strip())
     if match is None:
-        raise ConfigError(f"duration {text!r} is not understood; write a whole number and s, m, h, d or w, such as 30m")
+        raise ConfigError(
+            f"duration {text!r} is not understood; write a whole number and s, m, h, d or w, such as 30m"
+        )
     return int(match[1]) * _UNIT_SECONDS[match[2]] * NS_PER_SECOND
 
 
@@ -147,7 +149,9 @@ def parse_timeframe_ns(text: str) -> int:
     try:
         return parse_duration_ns(text)
     except ConfigError:
-        raise ConfigError(f"timeframe {text!r} is not understood; use such as 1m, 5m, 15m, 1h, 4h, 1d, 1w") from None
+        raise ConfigError(
+            f"timeframe {text!r} is not understood; use such as 1m, 5m, 15m, 1h, 4h, 1d, 1w"
+        ) from None
 
 
 def parse_date_ns(text: str) -> int:
@@ -168,7 +172,9 @@ def component_from_command(name: str, stage: int, command: str) -> ComponentSett
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        raise ConfigError(f"--{name} {command!r} cannot be split into words: {error}; check its quotes") from None
+        raise ConfigError(
+            f"--{name} {command!r} cannot be split into words: {error}; check its quotes"
+        ) from None
     if not words:
         raise ConfigError(f"--{name} is empty; give a command such as --{name} 'python my_{name}.py'")
     return ComponentSettings(name=name, stage=stage, command=words)
@@ -195,7 +201,9 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     where = str(path) if path is not None else "the command line"
     for key, flag in (("start_date", "--start-date"), ("end_date", "--end-date"), ("coins", "--coins")):
         if not merged.get(key):
-            raise ConfigError(f"{key} is missing; give {flag} or write {key} in replay.toml and pass --config")
+            raise ConfigError(
+                f"{key} is missing; give {flag} or write {key} in replay.toml and pass --config"
+            )
     _refuse_unknown_keys(merged, Settings, where, "")
     try:
         settings = msgspec.convert(_stringify_dates(merged), Settings, strict=True)
@@ -237,7 +245,9 @@ def _stringify_dates(raw: dict[str, Any]) -> dict[str, Any]:
     # Decimals are for money; a component's own parameters are its own affair and stay floats.
     if isinstance(plain.get("component"), list):
         plain["component"] = [
-            {**item, "params": _floats(item["params"])} if isinstance(item, dict) and "params" in item else item
+            {**item, "params": _floats(item["params"])}
+            if isinstance(item, dict) and "params" in item
+            else item
             for item in plain["component"]
         ]
     return plain
@@ -261,7 +271,9 @@ def _refuse_unknown_keys(raw: Any, section: Any, where: str, prefix: str) -> Non
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ConfigError(f"{where}: unknown key {prefix}{key}; {hint}")
         kind = fields[key]
-        inner = next((a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, Section)), None)
+        inner = next(
+            (a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, Section)), None
+        )
         if inner is None:
             continue
         if isinstance(value, list):
@@ -307,7 +319,9 @@ def _validate(settings: Settings) -> None:
     validate_execution_model(settings.execution_model)
     for coin, rules in settings.instrument.items():
         if coin not in settings.coins:
-            raise ConfigError(f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(settings.coins)}")
+            raise ConfigError(
+                f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(settings.coins)}"
+            )
         for key in ("tick_size", "lot_size", "min_notional"):
             value = getattr(rules, key)
             if value is not None and not (value > 0 or (key == "min_notional" and value == 0)):
@@ -332,7 +346,9 @@ def _validate_speed(speed: str) -> None:
     except InvalidOperation:
         factor = Decimal("NaN")
     if not (factor.is_finite() and factor > 0):
-        raise ConfigError(f"speed {speed!r} is not allowed; use max, or simulated seconds per wall second above 0, such as 60")
+        raise ConfigError(
+            f"speed {speed!r} is not allowed; use max, or simulated seconds per wall second above 0, such as 60"
+        )
 
 
 def _validate_data(data: DataSettings) -> None:
@@ -350,10 +366,14 @@ def _validate_components(components: tuple[ComponentSettings, ...]) -> None:
                 f"component name {component.name!r} is not allowed; a letter, then up to 31 letters, digits, _ or -"
             )
         if component.name in seen:
-            raise ConfigError(f"component name {component.name!r} is used twice; give each component its own name")
+            raise ConfigError(
+                f"component name {component.name!r} is used twice; give each component its own name"
+            )
         seen.add(component.name)
         if not component.command or not component.command[0]:
-            raise ConfigError(f"component {component.name} has an empty command; give the words that start it")
+            raise ConfigError(
+                f"component {component.name} has an empty command; give the words that start it"
+            )
         if not 1 <= component.stage <= 99:
             raise ConfigError(f"component {component.name}: stage {component.stage} is out of range; 1 to 99")
 

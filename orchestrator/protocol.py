@@ -66,7 +66,7 @@ PROTOCOL_VERSION: Final = 1
 
 # What the orchestrator sets in a component's environment, and `components.connect` reads there.
 ENVIRONMENT_ENDPOINT: Final = "REPLAY_ENDPOINT"
-ENVIRONMENT_TOKEN: Final = "REPLAY_TOKEN"
+ENVIRONMENT_TOKEN: Final = "REPLAY_TOKEN"  # noqa: S105 - the name of the variable, not a secret
 ENVIRONMENT_COMPONENT: Final = "REPLAY_COMPONENT"
 ENVIRONMENT_CURVE: Final = "REPLAY_CURVE_SERVER_KEY"  # only where ipc:// does not exist
 

@@ -47,26 +47,34 @@ def main() -> None:
         periods = _periods(replay)
         averages = {coin: MovingAverages(periods) for coin in replay.coins}
         said: dict[str, tuple[int, int]] = {}
+        is_begun = False
         for snapshot in replay.snapshots():
             for coin in replay.coins:
                 candle = snapshot[coin]
-                if candle is None or not candle.is_new:
-                    continue
-                if snapshot.sequence == 1:  # the past before the run, this candle included
+                if not is_begun:  # the past before the run, and the first candle with it
                     for close in replay.history(coin, replay.timeframe, periods[-1]).close:
                         averages[coin].add(close)
+                elif candle is None or not candle.is_new:
+                    continue
                 else:
                     averages[coin].add(candle.close)
                 strength = averages[coin].strength()
                 if strength is not None and strength != said.get(coin):
                     said[coin] = strength
                     replay.signal(coin, long=strength[0], short=strength[1])
+            is_begun = True
 
 
 def _periods(replay: Replay) -> tuple[int, ...]:
     periods = tuple(replay.params.get("periods", (5, 10, 20, 50)))
-    if len(periods) != 4 or any(not isinstance(p, int) or p < 1 for p in periods) or list(periods) != sorted(set(periods)):
-        raise SystemExit(f"periods {list(periods)} is not allowed; give four ascending whole numbers such as [5, 10, 20, 50]")
+    if (
+        len(periods) != 4
+        or any(not isinstance(p, int) or p < 1 for p in periods)
+        or list(periods) != sorted(set(periods))
+    ):
+        raise SystemExit(
+            f"periods {list(periods)} is not allowed; give four ascending whole numbers such as [5, 10, 20, 50]"
+        )
     return periods
 
 

@@ -1,7 +1,7 @@
 """Follow signals: buy a fraction of equity when a coin's `long` is strong, sell all of it when it is weak.
 
 Parameters: `fraction` (of equity per coin, default 0.3), `enter` (buy when long reaches it, default 3),
-`leave` (sell when long falls to it, default 1).
+`leave` (sell when long falls to it, default 0).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> None:
     """Trade until the replay ends."""
     with connect() as replay:
         fraction = Decimal(str(replay.params.get("fraction", 0.3)))
-        enter, leave = replay.params.get("enter", 3), replay.params.get("leave", 1)
+        enter, leave = replay.params.get("enter", 3), replay.params.get("leave", 0)
         if not 0 < fraction <= 1 or not leave < enter:
             raise SystemExit(
                 f"fraction {fraction}, enter {enter}, leave {leave} are not allowed; 0 < fraction <= 1, leave < enter"

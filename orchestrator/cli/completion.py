@@ -14,7 +14,7 @@ __all__ = ["completion"]
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Print the completion script of SHELL.
+    r"""Print the completion script of SHELL.
 
     \b
     eval "$(replay completion bash)"       # in ~/.bashrc

@@ -18,7 +18,7 @@ __all__ = ["control"]
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("value", required=False)
 def control(run: str, action: str, value: str | None) -> int:
-    """Pause, resume, step N ticks, change the speed of, or stop the replay RUN.
+    r"""Pause, resume, step N ticks, change the speed of, or stop the replay RUN.
 
     \b
     replay control RUN pause | resume | step [N] | speed X|max | stop | status

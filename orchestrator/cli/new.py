@@ -20,14 +20,20 @@ def new(directory: Path) -> int:
     """Write a thinker, a trader and a replay.toml into DIRECTORY; nothing there is overwritten."""
     standing = [name for name in _FILES if (directory / name).exists()]
     if standing:
-        raise ConfigError(f"{directory} has {', '.join(standing)} already; nothing was written, name another folder")
+        raise ConfigError(
+            f"{directory} has {', '.join(standing)} already; nothing was written, name another folder"
+        )
     templates = resources.files("orchestrator.cli") / "templates"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in _FILES:
-            (directory / name).write_text((templates / f"{name}.txt").read_text(encoding="utf-8"), encoding="utf-8")
+            (directory / name).write_text(
+                (templates / f"{name}.txt").read_text(encoding="utf-8"), encoding="utf-8"
+            )
     except OSError as error:
-        raise ConfigError(f"{directory} cannot be written: {error.strerror}; name a folder that you can write to") from None
+        raise ConfigError(
+            f"{directory} cannot be written: {error.strerror}; name a folder that you can write to"
+        ) from None
     click.echo(f"wrote {', '.join(_FILES)} into {directory}")
     click.echo(
         "next: import candles (replay data import FILE…) or make some\n"

@@ -71,7 +71,10 @@ def _bar(sequences: int) -> Iterator[Callable[[Status], None]]:
 
         def show(status: Status) -> None:
             progress.update(
-                task, completed=status.sequence, moment=_moment(status), state=f"equity {status.equity:,.2f} {status.status}"
+                task,
+                completed=status.sequence,
+                moment=_moment(status),
+                state=f"equity {status.equity:,.2f} {status.status}",
             )
 
         yield show
@@ -98,7 +101,9 @@ def _plain_lines() -> Callable[[Status], None]:
 def _moment(status: Status) -> str:
     import datetime as dt  # noqa: PLC0415
 
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=status.sim_time_ns // 1_000_000_000)
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(
+        seconds=status.sim_time_ns // 1_000_000_000
+    )
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
@@ -125,9 +130,10 @@ class _Marks:
 
     def first_and_last(self, coin: str, end_ns: int) -> tuple[float, float] | None:
         """Return the coin's first open in the run and its last close at or before the time."""
-        first = self._market.first_open(coin)
+        opens_ns = self._market.next_open_time(coin, self._market.start_ns - 1)
+        first = None if opens_ns is None else self._market.opening_at(coin, opens_ns)
         last = self._market.last_closed(coin, end_ns)
-        return None if first is None or last is None else (first, last.close)
+        return None if first is None or last is None else (first.price, last.close)
 
 
 def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dict[str, Any]:
@@ -147,7 +153,10 @@ def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dic
 
 def _print_summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> None:
     click.echo(f"run        {plan.directory}")
-    click.echo(f"status     {result.status}, {result.sequences} of {plan.market.tick_count} sequences in {result.wall_seconds:.1f} s")
+    click.echo(
+        f"status     {result.status}, {result.sequences} of {plan.market.tick_count} sequences "
+        f"in {result.wall_seconds:.1f} s"
+    )
     click.echo(f"seed       {plan.settings.seed}")
     click.echo(f"digest     {result.digest}")
     if headline is not None:
@@ -167,14 +176,16 @@ def _hints(plan: RunPlan, result: RunResult) -> Iterator[str]:
                 f"or look into {plan.directory / 'logs'}"
             )
         else:
-            yield f"{len(run.signals)} signals and no order: the trader's conditions were never met; look at signals.jsonl"
+            yield f"{len(run.signals)} signals and no order: the trader's conditions were never met; see signals.jsonl"
         return
     reasons: dict[str, int] = {}
     for order in run.orders:
         if order["reason"] is not None:
             reasons[order["reason"]] = reasons.get(order["reason"], 0) + 1
     common = max(sorted(reasons), key=lambda reason: reasons[reason], default=None)
-    why = f"most were rejected as {common}" if common else "none was executable before the end; look at order_events.jsonl"
+    why = (
+        f"most were rejected as {common}"
+        if common
+        else "none was executable before the end; look at order_events.jsonl"
+    )
     yield f"{result.counts.orders} orders and no fill: {why}"
-
-

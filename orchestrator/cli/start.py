@@ -18,7 +18,7 @@ from orchestrator.runtime.plan import RunPlan, make_plan
 __all__ = ["start"]
 
 
-class _DecimalType(click.ParamType):
+class _DecimalType(click.ParamType[Decimal]):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
@@ -30,27 +30,37 @@ class _DecimalType(click.ParamType):
 
 @click.command()
 @click.option("--start-date", metavar="DATE", help="First instant of the run, such as 2024-01-01 (UTC).")
-@click.option("--end-date", metavar="DATE", help="End of the run; candles that open on it are not part of it.")
+@click.option(
+    "--end-date", metavar="DATE", help="End of the run; candles that open on it are not part of it."
+)
 @click.option("--coins", metavar="BTC,ETH", help="Coins of the run, separated by commas.")
 @click.option("--timeframe", metavar="1m", help="Base candles [default: the finest that all coins have].")
 @click.option("--speed", metavar="max|N", help="Simulated seconds per wall second [default: max].")
 @click.option("--seed", type=int, help="Seed of everything left to chance [default: 7].")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="A replay.toml.")
-@click.option("--output-dir", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; must not exist.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="A replay.toml."
+)
+@click.option(
+    "--output-dir", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; must not exist."
+)
 @click.option("--thinker", metavar="CMD", help="Command of a thinker, such as 'python my_thinker.py'.")
 @click.option("--trader", metavar="CMD", help="Command of a trader.")
 @click.option("--exchange", metavar="NAME", help="Whose candles [default: found when only one fits].")
 @click.option("--quote", metavar="USDT", help="Quote of the candles [default: found when only one fits].")
-@click.option("--gaps", type=click.Choice(["fail", "stale"]), help="What to do about missing candles [default: fail].")
+@click.option(
+    "--gaps", type=click.Choice(["fail", "stale"]), help="What to do about missing candles [default: fail]."
+)
 @click.option("--max-gap", metavar="30m", help="With --gaps stale: the longest gap that is accepted.")
 @click.option("--initial-cash", type=_DecimalType(), metavar="N", help="Cash at the start [default: 10000].")
-@click.option("--component-timeout", type=float, metavar="S", help="Wall seconds a component may take [default: 30].")
+@click.option(
+    "--component-timeout", type=float, metavar="S", help="Wall seconds a component may take [default: 30]."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, start nothing.")
 @click.option("--show-config", is_flag=True, help="Print the resolved configuration and exit.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON to stdout.")
 def start(config_path: Path | None, output_dir: Path | None, **options: Any) -> int:
-    """Replay a stretch of history through a thinker and a trader.
+    r"""Replay a stretch of history through a thinker and a trader.
 
     \b
     replay start --start-date 2024-01-01 --end-date 2024-02-01 --coins BTC,ETH,DOGE
@@ -80,13 +90,17 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     return flags
 
 
-def _components(configured: tuple[ComponentSettings, ...], options: dict[str, Any]) -> tuple[ComponentSettings, ...]:
+def _components(
+    configured: tuple[ComponentSettings, ...], options: dict[str, Any]
+) -> tuple[ComponentSettings, ...]:
     # A flag replaces the component of that name, or adds one.
     components = list(configured)
     for stage, name in enumerate(("thinker", "trader"), 1):
         if options[name] is None:
             continue
-        given = msgspec.structs.replace(component_from_command(name, stage, options[name]), workdir=str(Path.cwd()))
+        given = msgspec.structs.replace(
+            component_from_command(name, stage, options[name]), workdir=str(Path.cwd())
+        )
         places = [place for place, c in enumerate(components) if c.name == name]
         if places:
             old = components[places[0]]
@@ -101,10 +115,13 @@ def _describe(plan: RunPlan) -> None:
     for note in plan.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(
-        f"would replay {settings.start_date} to {settings.end_date}: {market.tick_count} sequences of {market.timeframe} "
+        f"would replay {settings.start_date} to {settings.end_date}: {market.tick_count} sequences "
+        f"of {market.timeframe} "
         f"candles of {', '.join(market.coins)} from {market.exchange}, seed {settings.seed}"
     )
     for component in plan.components:
-        click.echo(f"  stage {component.settings.stage}  {component.settings.name}: {' '.join(component.settings.command)}")
+        click.echo(
+            f"  stage {component.settings.stage}  {component.settings.name}: {' '.join(component.settings.command)}"
+        )
     click.echo(f"into {plan.directory}", err=False)
     sys.stdout.flush()

@@ -45,7 +45,9 @@ def verify(run: str, keep: bool) -> int:
         return result.exit_status
     comparison = compare_runs(first, open_run(again))
     if not comparison.is_equal:
-        raise DivergedError(f"{directory.name} diverged: {comparison.describe()}; the second run is kept in {again}")
+        raise DivergedError(
+            f"{directory.name} diverged: {comparison.describe()}; the second run is kept in {again}"
+        )
     if keep:
         click.echo(f"kept {again}", err=True)
     else:

@@ -27,7 +27,9 @@ def watch(run: str | None, fills: bool) -> int:
         if isinstance(message, FillPublished) and fills:
             is_line_open = _close_line(is_line_open)
             fill = message.fill
-            click.echo(f"{_moment(fill.sim_time_ns)}  {message.component} {fill.side} {fill.qty} {fill.coin} at {fill.price}")
+            click.echo(
+                f"{_moment(fill.sim_time_ns)}  {message.component} {fill.side} {fill.qty} {fill.coin} at {fill.price}"
+            )
         elif isinstance(message, Status):
             text = (
                 f"{_moment(message.sim_time_ns)}  {message.sequence}/{message.sequences}  "

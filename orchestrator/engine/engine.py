@@ -83,6 +83,8 @@ _TIMER_KINDS = {
     TimerKind.ARRIVAL: EventKind.ORDER,
 }
 
+_TICK, _WAKE_UP = int(Reason.TICK), int(Reason.WAKE_UP)  # plain numbers: flags are slow to combine
+
 _AT_ONCE = (OrderFilled, OrderCancelled, OrderExpired)
 _LATER = (OrderRejected, RequestRefused)
 
@@ -213,10 +215,12 @@ class Engine:
         ):
             raise ProtocolError(
                 f"{self._components[component].name} asked for history out of turn "
-                f"(sequence {query.sequence} step {query.step}); queries belong between a snapshot and its acknowledgement"
+                f"(sequence {query.sequence} step {query.step}); ask between a snapshot and its acknowledgement"
             )
         try:
-            open_times, columns = self._history(query.coin, query.timeframe, query.count, self.clock.sim_time_ns)
+            open_times, columns = self._history(
+                query.coin, query.timeframe, query.count, self.clock.sim_time_ns
+            )
         except ConfigError as error:
             return QueryRefused(reason=str(error))
         return ClosedCandles(
@@ -294,7 +298,7 @@ class Engine:
             self._write_equity(commands, self._feed.index)
             self._take_balances()
         for mailbox in self._mailboxes:
-            mailbox.reason |= 1  # Reason.TICK: every component gets every tick
+            mailbox.reason |= _TICK  # every component gets every tick
         self._waiting_stages = list(self._stages)
         self._wake_next_stage(commands)
 
@@ -318,7 +322,7 @@ class Engine:
             elif event.notice is not None:
                 self._mailboxes[key.source].deliver(event.notice, sim_time_ns)
             else:
-                self._mailboxes[key.source].reason |= Reason.WAKE_UP
+                self._mailboxes[key.source].reason |= _WAKE_UP
                 self._wake_up_times[key.source].discard(sim_time_ns)
 
     def _wake_next_stage(self, commands: list[Command]) -> None:
@@ -327,8 +331,7 @@ class Engine:
             return
         stage = self._waiting_stages.pop(0)
         self._barrier.open(stage, self.clock.sequence, self.clock.step)
-        for place in stage:
-            commands.append(WakeComponent(place, self._snapshot_for(place)))
+        commands.extend(WakeComponent(place, self._snapshot_for(place)) for place in stage)
 
     def _end_moment(self, commands: list[Command]) -> None:
         if self.clock.step:
@@ -348,7 +351,7 @@ class Engine:
         account = self._components[place].account
         version = self._exchange.account_version(account)
         has_account_news = version != self._account_versions[place]
-        if mailbox.reason == 1 and not has_account_news and not self._board.has_news(place):
+        if mailbox.reason == _TICK and not has_account_news and not self._board.has_news(place):
             mailbox.reason = 0
             return self._snapshot  # the same object for everyone: encoded once
         news = News(
@@ -359,7 +362,7 @@ class Engine:
             account=self._exchange.account_state(account) if has_account_news else None,
         )
         self._account_versions[place] = version
-        personal = msgspec.structs.replace(self._snapshot, reason=int(mailbox.reason), news=news)
+        personal = msgspec.structs.replace(self._snapshot, reason=mailbox.reason, news=news)
         mailbox.clear()
         return personal
 
@@ -400,7 +403,9 @@ class Engine:
             expire_time_ns=order.expire_time_ns,
         )
 
-    def _change_request(self, place: int, change: CancelOrder | ReplaceOrder) -> CancelRequested | ReplaceRequested:
+    def _change_request(
+        self, place: int, change: CancelOrder | ReplaceOrder
+    ) -> CancelRequested | ReplaceRequested:
         component = self._components[place]
         self._request_numbers[place] += 1
         if change.number != self._request_numbers[place]:
@@ -431,11 +436,14 @@ class Engine:
         component = self._components[place]
         if signal.coin not in self._market.coins:
             raise ProtocolError(
-                f"{component.name} sent a signal for {signal.coin!r}; the run's coins are {', '.join(self._market.coins)}"
+                f"{component.name} sent a signal for {signal.coin!r}; "
+                f"the run's coins are {', '.join(self._market.coins)}"
             )
         for key, value in signal.values.items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise ProtocolError(f"{component.name} sent the signal {signal.coin} {key} = {value}; it must be finite")
+                raise ProtocolError(
+                    f"{component.name} sent the signal {signal.coin} {key} = {value}; it must be finite"
+                )
         self._board.publish(place, signal.coin, signal.values, self.clock.sim_time_ns)
         record = SignalRecord(
             sim_time_ns=self.clock.sim_time_ns,
@@ -473,8 +481,7 @@ class Engine:
                 continue
             if outcome.sim_time_ns != self.clock.sim_time_ns:
                 raise CausalityError(f"{outcome} was reported at {self.clock.sim_time_ns}")
-            for record in self._journal.records(outcome, self.clock.sequence):
-                commands.append(Write(record))
+            commands.extend(map(Write, self._journal.records(outcome, self.clock.sequence)))
             if is_notifying:
                 self._notify(commands, outcome)
 
@@ -495,7 +502,9 @@ class Engine:
     # ------------------------------------------------------------------ equity
 
     def _write_equity(self, commands: list[Command], stop: int) -> None:
-        rows = self._marker.close_segment(stop, self._feed.first, self._feed.block.times_ns, self._feed.block.prices)
+        rows = self._marker.close_segment(
+            stop, self._feed.first, self._feed.block.times_ns, self._feed.block.prices
+        )
         if rows is not None:
             commands.append(WriteEquity(rows))
 
@@ -503,7 +512,8 @@ class Engine:
         accounts = sorted({c.account for c in self._components})
         cash = sum(self._exchange.cash(account) for account in accounts)
         quantities = tuple(
-            float(sum(self._exchange.quantity(account, coin) for account in accounts)) for coin in self._market.coins
+            float(sum(self._exchange.quantity(account, coin) for account in accounts))
+            for coin in self._market.coins
         )
         self._marker.set_balances(float(cash), quantities)
         self._balances_changed = False

@@ -55,7 +55,9 @@ class Journal:
             return (self._order(outcome, sequence, "accepted", None),)
         if isinstance(outcome, OrderRejected):
             return (self._order(outcome, sequence, "rejected", outcome.reason),)
-        return (self._event(outcome, sequence, _EVENT_NAMES[type(outcome)], getattr(outcome, "reason", None)),)
+        return (
+            self._event(outcome, sequence, _EVENT_NAMES[type(outcome)], getattr(outcome, "reason", None)),
+        )
 
     def _order(
         self, outcome: OrderAccepted | OrderRejected, sequence: int, state: str, reason: str | None

@@ -13,6 +13,8 @@ from orchestrator.protocol import Fill, OrderEnd, Reason
 
 __all__ = ["Mailbox", "Notice"]
 
+_ORDER = int(Reason.ORDER)
+
 Notice = OrderFilled | OrderCancelled | OrderExpired | OrderRejected | RequestRefused
 
 
@@ -29,12 +31,15 @@ class Mailbox:
 
     def deliver(self, notice: Notice, sim_time_ns: int) -> None:
         """Put a notice in; `sim_time_ns` is when the component hears of it."""
-        self.reason |= Reason.ORDER
+        self.reason |= _ORDER
         if isinstance(notice, OrderFilled):
             self.fills.append(to_fill(notice))
             return
         end = OrderEnd(
-            client_order_id=notice.client_order_id, coin=notice.coin, reason=notice.reason, sim_time_ns=sim_time_ns
+            client_order_id=notice.client_order_id,
+            coin=notice.coin,
+            reason=notice.reason,
+            sim_time_ns=sim_time_ns,
         )
         is_refusal = isinstance(notice, OrderRejected | RequestRefused)
         (self.rejections if is_refusal else self.ends).append(end)

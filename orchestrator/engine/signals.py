@@ -25,7 +25,9 @@ class SignalBoard:
 
     def publish(self, speaker: int, coin: str, values: dict[str, SignalValue], sim_time_ns: int) -> None:
         """Put values on the board; per coin and key the latest one counts."""
-        spoken = [Signal(coin=coin, key=key, value=value, sim_time_ns=sim_time_ns) for key, value in values.items()]
+        spoken = [
+            Signal(coin=coin, key=key, value=value, sim_time_ns=sim_time_ns) for key, value in values.items()
+        ]
         for listener, stage in enumerate(self._stages):
             if stage >= self._stages[speaker]:
                 for signal in spoken:

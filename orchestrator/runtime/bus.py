@@ -180,16 +180,20 @@ class Bus:
             self._refuse(identity, f"process {hello.process_id} does not know the run's token")
         elif hello.protocol_version != PROTOCOL_VERSION:
             raise ProtocolError(
-                f"{hello.component} speaks protocol version {hello.protocol_version}, this run speaks {PROTOCOL_VERSION}; "
+                f"{hello.component} speaks protocol version {hello.protocol_version}, "
+                f"this run speaks {PROTOCOL_VERSION}; "
                 "install the same version of Replay for both"
             )
-        elif hello.component not in self._names or self._identities[self._names.index(hello.component)] is not None:
+        elif (
+            hello.component not in self._names
+            or self._identities[self._names.index(hello.component)] is not None
+        ):
             self._refuse(identity, f"{hello.component!r} is no component that is still awaited")
         else:
             number = self._names.index(hello.component)
             self._identities[number] = identity
             self._numbers[identity] = number
-            self.send(number, welcomes[number])  
+            self.send(number, welcomes[number])
         return None not in self._identities
 
     def _refuse(self, identity: bytes, why: str) -> None:

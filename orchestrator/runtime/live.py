@@ -12,8 +12,8 @@ import msgspec
 from orchestrator.errors import ConfigError
 from orchestrator.protocol import CandleFlag, Snapshot
 from orchestrator.runs.layout import write_failure
-from orchestrator.runs.manifest import process_start_time
 from orchestrator.runs.lines import time_text
+from orchestrator.runs.manifest import process_start_time
 
 __all__ = ["LiveFolder", "LiveRun", "find_live_run", "live_runs"]
 
@@ -39,7 +39,9 @@ class LiveRun(msgspec.Struct, frozen=True, kw_only=True):
     def is_running(self) -> bool:
         """Return whether the process still lives (a process number may have been given to another)."""
         started = process_start_time(self.process_id)
-        return started is not None and (self.process_start_time is None or abs(started - self.process_start_time) < 1.0)
+        return started is not None and (
+            self.process_start_time is None or abs(started - self.process_start_time) < 1.0
+        )
 
 
 class LiveFolder:
@@ -62,7 +64,8 @@ class LiveFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"{self.path} cannot be created: {error.strerror}; start in a folder that you can write to, or set REPLAY_HOME"
+                f"{self.path} cannot be created: {error.strerror}; "
+                "start in a folder that you can write to, or set REPLAY_HOME"
             ) from None
 
     def announce(self, live: LiveRun) -> None:

@@ -325,5 +325,7 @@ class LockStep:
             is_accepted, message = self._shell.desk.handle(request)
             reply = ControlReply(is_accepted, message, self.status(self._shell.desk.status))
             self._shell.bus.reply_control(identity, reply)
-            self._shell.log.info("control", action=request.action, value=request.value, is_accepted=is_accepted)
+            self._shell.log.info(
+                "control", action=request.action, value=request.value, is_accepted=is_accepted
+            )
             timeout_ms = 0

@@ -33,10 +33,16 @@ class RunLog:
         self._file = path.open("ab")
         self._log = structlog.wrap_logger(
             structlog.BytesLogger(self._file),
-            processors=[structlog.processors.add_log_level, self._stamp, structlog.processors.JSONRenderer(_serialize)],
+            processors=[
+                structlog.processors.add_log_level,
+                self._stamp,
+                structlog.processors.JSONRenderer(_serialize),
+            ],
         )
 
-    def _stamp(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def _stamp(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         stamped = {"event": event.pop("event"), "level": event.pop("level")}
         stamped["wall_time"] = wall_clock.utc_now().isoformat(timespec="milliseconds")
         stamped["sim_time"] = msgspec.Raw(time_text(self.sim_time_ns).encode())

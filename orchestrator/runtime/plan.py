@@ -101,16 +101,21 @@ def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> 
 
 def _plan_component(settings: ComponentSettings) -> PlannedComponent:
     workdir = Path(settings.workdir or ".").resolve()
-    path = component_environment(os.environ, {})["PATH"]
+    environment = component_environment(os.environ, {})
     is_flag = settings.name in ("thinker", "trader")
     where = f"--{settings.name}" if is_flag else f"component {settings.name}"
-    command = resolve_command(settings.command, workdir, path, where=where)
+    command = resolve_command(settings.command, workdir, environment["PATH"], where=where)
     return PlannedComponent(
         settings=settings,
         command=command,
         workdir=workdir,
-        files=component_digest(command, workdir),
+        files=component_digest(command, workdir, python_path=_python_path(environment, workdir)),
     )
+
+
+def _python_path(environment: dict[str, str], workdir: Path) -> tuple[Path, ...]:
+    words = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return tuple(workdir / word for word in words if word)
 
 
 def _resolve(settings: Settings, market: Market, instruments: dict[str, Instrument]) -> Settings:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -45,6 +47,7 @@ _GRACE_SECONDS = 5.0
 _TERM_SECONDS = 2.0
 _FAILED_GRACE_SECONDS = 1.0  # a run that failed has nothing to wait for
 _BYTES_PER_MB = 1_000_000
+_REPORT = "this is a defect of Replay: please report it with logs/orchestrator.jsonl, which has the traceback"
 
 EndStatus = Literal["complete", "interrupted", "failed", "quarantined"]
 
@@ -92,7 +95,10 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
     writer = RunWriter.create(
         plan.directory, coins=plan.market.coins, config_toml=plan.settings.to_toml(), manifest=manifest
     )
-    with Interrupts() as interrupts, contextlib.closing(RunLog(plan.directory / "logs" / "orchestrator.jsonl")) as log:
+    with (
+        Interrupts() as interrupts,
+        contextlib.closing(RunLog(plan.directory / "logs" / "orchestrator.jsonl")) as log,
+    ):
         session = _Session(plan, writer, interrupts, log, show)
         end = session.run(environment)
         wall_seconds = round((wall_clock.monotonic_ns() - started_ns) / 1e9, 3)
@@ -109,7 +115,9 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         except ReplayError as error:
             end, digest = _End("failed", str(error), error.exit_status), ""
         with contextlib.suppress(ReplayError):  # the disk may be full; run.json has the same facts
-            (log.info if end.exit_status == 0 else log.error)("run_ended", status=end.status, reason=end.reason, digest=digest)
+            (log.info if end.exit_status == 0 else log.error)(
+                "run_ended", status=end.status, reason=end.reason, digest=digest
+            )
     return RunResult(
         status=end.status,
         reason=end.reason,
@@ -204,6 +212,9 @@ class _Session:
             return _End("failed", str(error), error.exit_status)
         except ReplayError as error:
             return _End("failed", str(error), error.exit_status)
+        except Exception as error:  # noqa: BLE001 - a defect of ours: components must end and what was written be kept
+            self._log.error("internal_error", traceback=traceback.format_exc())
+            return _End("failed", f"internal error {error!r}; {_REPORT}", 1)
 
     def _connect(self, shell: Shell) -> bool:
         # Every component is proven connected before sequence 1 exists. False when interrupted before that.
@@ -244,7 +255,11 @@ class _Session:
             shell.supervisor.stop(grace_seconds=0, term_seconds=_TERM_SECONDS)
         if end.status != "complete":
             return end
-        bad = [e for name in self._names if (e := shell.supervisor.exits.get(name)) is not None and e.exit_code != 0]
+        bad = [
+            e
+            for name in self._names
+            if (e := shell.supervisor.exits.get(name)) is not None and e.exit_code != 0
+        ]
         if not bad:
             return end
         self._blamed = tuple(e.name for e in bad)
@@ -305,7 +320,8 @@ class _Session:
             sim_start_ns=plan.settings.start_ns,
             sim_end_ns=plan.settings.end_ns,
             instruments={
-                coin: InstrumentRules(i.tick_size, i.lot_size, i.min_notional) for coin, i in plan.instruments.items()
+                coin: InstrumentRules(i.tick_size, i.lot_size, i.min_notional)
+                for coin, i in plan.instruments.items()
             },
             params=settings.params,
         )
@@ -354,7 +370,8 @@ def _make_engine(plan: RunPlan) -> Engine:
         history=market.history,
         exchange=exchange,
         components=tuple(
-            ComponentPlace(name=c.settings.name, stage=c.settings.stage, account=_ACCOUNT) for c in plan.components
+            ComponentPlace(name=c.settings.name, stage=c.settings.stage, account=_ACCOUNT)
+            for c in plan.components
         ),
         currency=settings.account.currency,
         sim_start_ns=settings.start_ns,
@@ -368,17 +385,24 @@ def _first_manifest(plan: RunPlan, started_at: str) -> RunManifest:
     return RunManifest(
         status="running",
         seed=settings.seed,
-        sim_start=settings.start_date,
-        sim_end=settings.end_date,
+        sim_start=_iso(settings.start_ns),
+        sim_end=_iso(settings.end_ns),
         data_digest=plan.market.data_digest,
         code_version=plan.code_version,
         coins=plan.market.coins,
         timeframe=plan.market.timeframe,
-        components=tuple(_component_manifest(c.settings.name, plan, exit_code=None, exited=None) for c in plan.components),
+        components=tuple(
+            _component_manifest(c.settings.name, plan, exit_code=None, exited=None) for c in plan.components
+        ),
         started_at=started_at,
         identity=plan.identity,
         notes=plan.notes,
     )
+
+
+def _iso(sim_time_ns: int) -> str:
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=sim_time_ns // 1_000)
+    return moment.isoformat()
 
 
 def _component_manifest(

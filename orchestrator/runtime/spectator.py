@@ -31,7 +31,9 @@ def ask_control(live: LiveRun, action: str, value: float | None) -> ControlReply
         socket.connect(live.control_endpoint)
         socket.send(msgspec.msgpack.encode(ControlRequest(action, value)))
         if not socket.poll(_ANSWER_MS):
-            raise ReplayError(f"{live.run_id} did not answer within {_ANSWER_MS // 1000} s; see replay_data and its log")
+            raise ReplayError(
+                f"{live.run_id} did not answer within {_ANSWER_MS // 1000} s; see replay_data and its log"
+            )
         return msgspec.msgpack.decode(socket.recv_multipart()[-1], type=ControlReply)
 
 

@@ -34,7 +34,9 @@ class Endpoints:
     """
 
     def __init__(self, transport: str | None = None) -> None:
-        self.transport = transport or os.environ.get("REPLAY_TRANSPORT") or ("ipc" if zmq.has("ipc") else "tcp")
+        self.transport = (
+            transport or os.environ.get("REPLAY_TRANSPORT") or ("ipc" if zmq.has("ipc") else "tcp")
+        )
         self.directory: Path | None = None
         self.server_key: bytes | None = None
         self._secret_key: bytes | None = None
@@ -43,7 +45,9 @@ class Endpoints:
         elif self.transport == "tcp":
             self.server_key, self._secret_key = zmq.curve_keypair()
         else:
-            raise ReplayError(f"REPLAY_TRANSPORT {self.transport!r} is not known; use ipc or tcp, or unset it")
+            raise ReplayError(
+                f"REPLAY_TRANSPORT {self.transport!r} is not known; use ipc or tcp, or unset it"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +89,11 @@ def _fresh_directory() -> Path:
     # XDG_RUNTIME_DIR may be set and missing (containers), or too long for a socket path; then the next base serves.
     bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108 - last resort, mode 0700
     for base in bases:
-        if not base or not Path(base).is_dir() or len(os.fsencode(base)) + len("/replay-12345678/components") > SOCKET_PATH_MAX:
+        if (
+            not base
+            or not Path(base).is_dir()
+            or len(os.fsencode(base)) + len("/replay-12345678/components") > SOCKET_PATH_MAX
+        ):
             continue
         try:
             return Path(tempfile.mkdtemp(prefix="replay-", dir=base))
