@@ -82,7 +82,7 @@ def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
 @data.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def list_(as_json: bool) -> None:
-    """List what is cached."""
+    """List what is cached: each series, its span (end exclusive), its candles and how many are missing."""
     cache = home().cache
     rows = [_listed(cache, key) for key in series_in(cache)]
     if as_json:

@@ -33,5 +33,5 @@ def resample(base: Candles, timeframe_ns: int, anchor_ns: int) -> Candles:
         low=np.minimum.reduceat(base.low, starts),
         close=base.close[ends],
         # Summed one after the other; `reduceat` sums in an order that is numpy's own affair.
-        volume=np.bincount(np.cumsum(begins) - 1, weights=base.volume),
+        volume=np.asarray(np.bincount(np.cumsum(begins) - 1, weights=base.volume), dtype=np.float64),
     )

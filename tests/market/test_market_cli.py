@@ -1,0 +1,163 @@
+"""`replay data` as it is typed: results on stdout, talk on stderr, errors as exceptions with a status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestrator.cli.data import data
+from orchestrator.errors import ConfigError, DataError
+from orchestrator.home import home
+from orchestrator.market.cache import entries_of
+from tests.market.builders import KEY, cache_coins, candles_from, csv_text, without
+
+
+@pytest.fixture(autouse=True)
+def home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REPLAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*words: object) -> Result:
+    result = CliRunner().invoke(data, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_home_is_the_variable_or_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert home().cache == tmp_path / "backtest_cache"
+    assert home().results == tmp_path / "backtest_results"
+    assert home().data == tmp_path / "replay_data"
+    monkeypatch.delenv("REPLAY_HOME")
+    monkeypatch.chdir(tmp_path)
+    assert home().root == tmp_path
+
+
+def test_import_says_what_it_did(home_folder: Path) -> None:
+    btc = write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10)))
+    eth = write(home_folder, "binance/ETHUSDT_5m.csv", csv_text(candles_from("2024-01-01", 20)))
+    result = run("import", btc, eth)
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "binance BTC-USDT 5m: 10 added, 0 replaced, 0 already there\n"
+        "binance ETH-USDT 5m: 20 added, 0 replaced, 0 already there\n"
+    )
+    assert "next:" in result.stderr
+    assert "0 added, 0 replaced, 10 already there" in run("import", btc).stdout
+
+
+def test_flags_say_what_a_file_holds(home_folder: Path) -> None:
+    path = write(home_folder, "mine.csv", csv_text(candles_from("2024-01-01", 10)))
+    with pytest.raises(ConfigError, match="--exchange --coin --quote --timeframe"):
+        run("import", path)
+    result = run("import", path, "--exchange", "okx", "--coin", "btc", "--quote", "usd", "--timeframe", "5m")
+    assert result.stdout.startswith("okx BTC-USD 5m: 10 added")
+
+
+def test_a_file_that_cannot_be_imported_ends_the_command_and_keeps_what_was_whole(home_folder: Path) -> None:
+    good = write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10)))
+    bad = write(
+        home_folder,
+        "binance/ETH-USDT_5m.csv",
+        csv_text(candles_from("2024-01-01", 10)).replace("1704067200", "x"),
+    )
+    with pytest.raises(DataError, match="row 1"):
+        run("import", good, bad)
+    assert [row["coin"] for row in json.loads(run("list", "--json").stdout)] == ["BTC"]
+
+
+def test_replace(home_folder: Path) -> None:
+    run("import", write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10))))
+    other = write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10, seed=2)))
+    with pytest.raises(DataError, match="give --replace"):
+        run("import", other)
+    assert "0 added, 10 replaced, 0 already there" in run("import", "--replace", other).stdout
+
+
+def test_synth_then_list(home_folder: Path) -> None:
+    assert json.loads(run("list", "--json").stdout) == []
+    assert "replay data synth" in run("list").stderr
+    words = ("--coins", "BTC,SOL", "--start-date", "2024-01-01", "--end-date", "2024-01-08", "--gaps", 2)
+    result = run("synth", *words)
+    assert result.stdout.count(" added") == 2
+    assert "replay start --start-date 2024-01-01 --end-date 2024-01-08 --coins BTC,SOL" in result.stderr
+    rows = json.loads(run("list", "--json").stdout)
+    assert [(row["exchange"], row["coin"], row["timeframe"]) for row in rows] == [
+        ("synthetic", "BTC", "5m"),
+        ("synthetic", "SOL", "5m"),
+    ]
+    assert rows[0]["start"] == "2024-01-01T00:00Z"
+    assert rows[0]["candles"] + rows[0]["missing"] == 7 * 288
+    table = run("list").stdout
+    assert "synthetic" in table
+    assert "2024-01-08T00:00Z" in table
+
+
+def test_verify_lists_gaps_which_are_no_corruption(home_folder: Path) -> None:
+    cache_coins(
+        home().cache,
+        {"BTC": without(candles_from("2024-01-01", 50), 3, 4, 20), "ETH": candles_from("2024-01-01", 5)},
+    )
+    result = run("verify")
+    assert result.exit_code == 0
+    assert "binance BTC-USDT 5m: sound, 47 candles, 2 gaps" in result.stdout
+    assert "gap: 2024-01-01 00:15 to 2024-01-01 00:25, 10m, 2 candles" in result.stdout
+    rows = json.loads(run("verify", "--coin", "btc", "--json").stdout)
+    assert len(rows) == 1
+    assert rows[0]["is_sound"] is True
+    assert rows[0]["gaps"][0] == {
+        "start": "2024-01-01T00:15Z",
+        "end": "2024-01-01T00:25Z",
+        "seconds": 600,
+        "candles": 2,
+    }
+
+
+def test_verify_names_what_is_unsound_and_gives_status_3(home_folder: Path) -> None:
+    cache_coins(home().cache, {"BTC": candles_from("2024-01-01", 50), "ETH": candles_from("2024-01-01", 5)})
+    part = home().cache / KEY.folder / entries_of(home().cache, KEY)[0].file
+    part.write_bytes(part.read_bytes()[:-3])
+    with pytest.raises(
+        DataError, match=r"1 of 2 series unsound, first binance BTC-USDT 5m: .*corrupt"
+    ) as caught:
+        run("verify")
+    assert caught.value.exit_status == 3
+    with pytest.raises(DataError, match="nothing to verify: DOGE"):
+        run("verify", "--coin", "DOGE")
+
+
+def test_the_command_in_a_process_of_its_own(home_folder: Path) -> None:
+    write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10)))
+    code = "from orchestrator.cli.data import data; data()"
+    command = [sys.executable, "-c", code, "import", "binance/BTC-USDT_5m.csv"]
+    child = subprocess.run(command, cwd=home_folder, capture_output=True, text=True, timeout=60, check=True)
+    assert child.stdout == "binance BTC-USDT 5m: 10 added, 0 replaced, 0 already there\n"
+
+
+def test_a_run_does_not_import_pandas() -> None:
+    code = (
+        "import sys; from orchestrator.market.store import load_market;"
+        "from orchestrator.market.synthetic import synthesize; sys.exit('pandas' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+@pytest.mark.parametrize("command", ["import", "synth", "list", "verify"])
+def test_every_command_and_option_has_help(command: str) -> None:
+    assert len(data.commands[command].help or "") > 20
+    for parameter in data.commands[command].params:
+        if parameter.param_type_name == "option":
+            assert getattr(parameter, "help", None), f"{command} --{parameter.name}"
