@@ -1,1 +1,1 @@
-
+"""From a run directory to figures, tables and reports."""
