@@ -14,11 +14,11 @@ __all__ = ["completion"]
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    r"""Print the completion script of SHELL.
+    """Print the completion script of SHELL.
 
     \b
     eval "$(replay completion bash)"       # in ~/.bashrc
-    """
+    """  # noqa: D301 - click reads \b as "keep these lines"
     completer = get_completion_class(shell)
     if completer is None:
         raise ConfigError(f"no completion for {shell}; bash, zsh and fish have one")

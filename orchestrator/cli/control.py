@@ -18,11 +18,11 @@ __all__ = ["control"]
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("value", required=False)
 def control(run: str, action: str, value: str | None) -> int:
-    r"""Pause, resume, step N ticks, change the speed of, or stop the replay RUN.
+    """Pause, resume, step N ticks, change the speed of, or stop the replay RUN.
 
     \b
     replay control RUN pause | resume | step [N] | speed X|max | stop | status
-    """
+    """  # noqa: D301 - click reads \b as "keep these lines"
     live = find_live_run(home().data, run)
     reply = ask_control(live, action, _number(action, value))
     if not reply.is_accepted:

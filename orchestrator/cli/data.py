@@ -17,7 +17,7 @@ from orchestrator.market.cache import Stored, entries_of, series_in
 from orchestrator.market.candles import time_text
 from orchestrator.market.gaps import Gap, duration_text
 from orchestrator.market.importing import import_file
-from orchestrator.market.series import SeriesKey
+from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey
 from orchestrator.market.synthetic import synthesize
 from orchestrator.market.verify import SeriesReport, verify_series
 
@@ -60,7 +60,9 @@ def import_(files: tuple[Path, ...], replace: bool, **named: str | None) -> None
 @click.option("--start-date", default="2024-01-01", show_default=True, help="First open time, UTC.")
 @click.option("--end-date", default="2024-03-01", show_default=True, help="Last close time, UTC.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same candles everywhere.")
-@click.option("--exchange", default="synthetic", show_default=True, help="Name under which they are cached.")
+@click.option(
+    "--exchange", default=SYNTHETIC_EXCHANGE, show_default=True, help="Name under which they are cached."
+)
 @click.option("--quote", default="USDT", show_default=True, help="Quote asset.")
 @click.option(
     "--gaps", default=0, show_default=True, type=click.IntRange(0), help="Gaps in each coin's candles."

@@ -60,11 +60,11 @@ class _DecimalType(click.ParamType[Decimal]):
 @click.option("--quiet", is_flag=True, help="No progress and no remarks.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON to stdout.")
 def start(config_path: Path | None, output_dir: Path | None, **options: Any) -> int:
-    r"""Replay a stretch of history through a thinker and a trader.
+    """Replay a stretch of history through a thinker and a trader.
 
     \b
     replay start --start-date 2024-01-01 --end-date 2024-02-01 --coins BTC,ETH,DOGE
-    """
+    """  # noqa: D301 - click reads \b as "keep these lines"
     settings = load_settings(config_path, _flags(options))
     settings = msgspec.structs.replace(settings, component=_components(settings.component, options))
     plan = make_plan(settings, home(), output_dir)

@@ -56,6 +56,7 @@ class LiveFolder:
     """
 
     def __init__(self, data: Path, run_id: str) -> None:
+        _remove_ended(data)
         self.path = data / run_id
         existing = _read_live(self.path)
         if existing is not None and existing.is_running:
@@ -130,6 +131,19 @@ def find_live_run(data: Path, name: str | None) -> LiveRun:
         if name == live.run_id or wanted.resolve() == Path(live.directory):
             return live
     raise ConfigError(f"no running replay is called {name!r}; running: {names}")
+
+
+def _remove_ended(data: Path) -> None:
+    # What ended runs left: a last mirror, or the live.json of a process that was killed. A folder with neither
+    # may be one that is just beginning.
+    for folder in sorted(data.iterdir()) if data.is_dir() else ():
+        live = _read_live(folder)
+        is_ended = not live.is_running if live is not None else (folder / _MIRROR_FILE).is_file()
+        if is_ended:
+            with contextlib.suppress(OSError):  # another run removes it too
+                for name in (_LIVE_FILE, _MIRROR_FILE):
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()  # not when there is something of the user's in it
 
 
 def _read_live(folder: Path) -> LiveRun | None:
