@@ -9,7 +9,7 @@ from typing import NamedTuple
 from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.cache import entries_of, series_in
-from orchestrator.market.series import SeriesKey
+from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey
 from orchestrator.market.timeframes import timeframe_label
 
 __all__ = ["Choice", "choose_series"]
@@ -39,8 +39,8 @@ def choose_series(
 ) -> Choice:
     """Return the series of a run.
 
-    Without a timeframe it is the finest that all coins have. Where several exchanges or quotes fit, the dates
-    of the run decide, if they are covered by one alone.
+    Without a timeframe it is the finest that all coins have. Where several exchanges or quotes fit, the one
+    that alone covers the dates of the run is taken, and a real exchange rather than the synthetic one.
 
     Raises
     ------
@@ -65,6 +65,7 @@ def choose_series(
     if len({(choice.exchange, choice.quote) for choice in choices}) > 1:
         covering = [choice for choice in choices if _covers(cache, choice, coins, start_ns, end_ns)]
         choices = covering or choices
+        choices = [choice for choice in choices if choice.exchange != SYNTHETIC_EXCHANGE] or choices
     if len(choices) > 1:
         raise ConfigError(_ambiguous(choices))
     return choices[0]

@@ -108,6 +108,8 @@ def _lock(descriptor: int, path: Path, *, exclusive: bool) -> None:
 
 def _sync_folder(folder: Path) -> None:
     # A rename reaches the disk with its folder; without this a power cut could bring the old name back.
+    if os.name == "nt":  # pragma: no cover - Windows opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -42,7 +42,7 @@ def import_file(
     ReplayError
         If the cache cannot be written; it is then as before.
     """
-    key = key_of_file(path, exchange=exchange, coin=coin, quote=quote, timeframe=timeframe)
     candles = read_candles(path)
+    key = key_of_file(path, exchange=exchange, coin=coin, quote=quote, timeframe=timeframe)
     check_candles(candles, key.timeframe_ns, key.anchor_ns, str(path))
     return store_series(cache, key, candles, replace=replace)

@@ -50,7 +50,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
     Raises
     ------
     DataError
-        If the index is not one, or is of a later version of this program.
+        If the index is not one, is empty, or is of a later version of this program.
     """
     path = folder / INDEX_NAME
     try:
@@ -61,6 +61,8 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         raise DataError(f"{path} cannot be read: {error}; remove {folder} and import it again") from None
     if index.version != _VERSION:
         raise DataError(f"{path} has version {index.version}, this program reads {_VERSION}; update it")
+    if not index.entries:
+        raise DataError(f"{path} lists no parts; remove {folder} and import it again")
     return index.entries
 
 

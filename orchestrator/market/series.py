@@ -10,7 +10,10 @@ from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 
-__all__ = ["SeriesKey", "series_key"]
+__all__ = ["SYNTHETIC_EXCHANGE", "SeriesKey", "series_key"]
+
+SYNTHETIC_EXCHANGE: Final = "synthetic"
+"""The exchange of candles that were made by rule; it never competes with a real one."""
 
 _EXCHANGE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,20}")

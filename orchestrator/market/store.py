@@ -55,6 +55,7 @@ def load_market(
     _require_dates(cache, choice, coins, start_ns, end_ns)
     candles = {coin: map_series(cache, choice.key(coin)) for coin in coins}
     timeframe_ns = choice.key(coins[0]).timeframe_ns
+    _require_candles(candles, timeframe_ns, start_ns, end_ns)
     found = {coin: gaps_in_run(c, timeframe_ns, start_ns, end_ns) for coin, c in candles.items()}
     notes = [
         *_quote_note(choice.quote),
@@ -82,21 +83,33 @@ def _require_dates(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns
     first_ns = start_ns + (key.anchor_ns - start_ns) % key.timeframe_ns
     last_ns = end_ns - (end_ns - key.anchor_ns) % key.timeframe_ns
     begin, end = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
-    missing = [coin for coin, (start, stop) in spans.items() if stop <= first_ns or start >= last_ns]
-    if first_ns >= begin and last_ns <= end and first_ns < last_ns and not missing:
+    if last_ns - first_ns < key.timeframe_ns:
+        raise DataError(
+            f"no {choice.timeframe} candle lies between {time_text(start_ns)} and {time_text(end_ns)}; "
+            "choose a later --end-date"
+        )
+    if begin <= first_ns and last_ns <= end:
         return
     what = f"{choice.exchange} {choice.quote} {choice.timeframe}"
     ranges = ", ".join(f"{coin} {time_text(a)} to {time_text(b)}" for coin, (a, b) in spans.items())
-    if missing and first_ns >= begin and last_ns <= end:
-        raise DataError(
-            f"{', '.join(missing)} has no {choice.timeframe} candles between {time_text(start_ns)} and "
-            f"{time_text(end_ns)}; {what} has {ranges}; leave it out of --coins or choose other dates"
-        )
     other = _other_timeframes(cache, choice, coins, start_ns, end_ns)
     raise DataError(
         f"the run, {time_text(start_ns)} to {time_text(end_ns)}, lies outside the data; {what} has {ranges}; "
         f"choose --start-date and --end-date within that{other}"
     )
+
+
+def _require_candles(candles: dict[str, Candles], timeframe_ns: int, start_ns: int, end_ns: int) -> None:
+    # A coin may begin or end inside the run, but it must be there at some time.
+    for coin, columns in candles.items():
+        closes = columns.open_times_ns + timeframe_ns
+        first, last = closes.searchsorted([start_ns + 1, end_ns + 1])
+        if first == last:
+            raise DataError(
+                f"{coin} has no candles between {time_text(start_ns)} and {time_text(end_ns)}; it has "
+                f"{time_text(int(columns.open_times_ns[0]))} to {time_text(int(closes[-1]))}; "
+                "leave it out of --coins or choose other dates"
+            )
 
 
 def _other_timeframes(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> str:

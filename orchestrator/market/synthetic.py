@@ -24,7 +24,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.market.cache import Stored, store_series
 from orchestrator.market.candles import Candles
 from orchestrator.market.checks import check_candles
-from orchestrator.market.series import series_key
+from orchestrator.market.series import SYNTHETIC_EXCHANGE, series_key
 from orchestrator.market.timeframes import grid_anchor_ns
 
 __all__ = ["synthesize", "synthetic_candles"]
@@ -56,7 +56,7 @@ def synthesize(
     start_ns: int,
     end_ns: int,
     seed: int = 7,
-    exchange: str = "synthetic",
+    exchange: str = SYNTHETIC_EXCHANGE,
     quote: str = "USDT",
     gaps: int = 0,
     replace: bool = False,
@@ -108,7 +108,7 @@ def synthetic_candles(
     end_ns: int,
     seed: int,
     gaps: int = 0,
-    exchange: str = "synthetic",
+    exchange: str = SYNTHETIC_EXCHANGE,
 ) -> Candles:
     """Return the candles of one coin; the same for the same arguments, everywhere."""
     timeframe_ns = parse_timeframe_ns(timeframe)

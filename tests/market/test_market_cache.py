@@ -192,7 +192,9 @@ def test_a_corrupt_part_is_found_and_replace_mends_it(tmp_path: Path) -> None:
     assert_equal(map_series(tmp_path, HOURLY), candles)
 
 
-@pytest.mark.parametrize("content", ["{", '{"version": 9, "entries": []}', '{"version": 1}'])
+@pytest.mark.parametrize(
+    "content", ["{", '{"version": 9, "entries": []}', '{"version": 1, "entries": []}', '{"version": 1}']
+)
 def test_an_index_that_is_none(content: str, tmp_path: Path) -> None:
     store_series(tmp_path, HOURLY, hours("2024-01-01", 3))
     (tmp_path / HOURLY.folder / "index.json").write_text(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,12 +140,54 @@ def test_verify_names_what_is_unsound_and_gives_status_3(home_folder: Path) -> N
         run("verify", "--coin", "DOGE")
 
 
+def replay(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from orchestrator.cli.main import main; main()", *words]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_the_command_in_a_process_of_its_own(home_folder: Path) -> None:
     write(home_folder, "binance/BTC-USDT_5m.csv", csv_text(candles_from("2024-01-01", 10)))
-    code = "from orchestrator.cli.data import data; data()"
-    command = [sys.executable, "-c", code, "import", "binance/BTC-USDT_5m.csv"]
-    child = subprocess.run(command, cwd=home_folder, capture_output=True, text=True, timeout=60, check=True)
+    child = replay(home_folder, "data", "import", "binance/BTC-USDT_5m.csv")
+    assert child.returncode == 0
     assert child.stdout == "binance BTC-USDT 5m: 10 added, 0 replaced, 0 already there\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (("import", "missing.csv"), 3, "does not exist"),
+        (("import", "mine.csv"), 2, "give --exchange"),
+        (("import",), 2, "Missing argument"),
+        (("synth", "--timeframe", "5x"), 2, "timeframe '5x'"),
+        (("synth", "--start-date", "2025-01-01", "--end-date", "2024-01-01"), 2, "no whole 5m candle"),
+        (("verify",), 3, "nothing to verify"),
+    ],
+)
+def test_each_error_is_one_line_with_its_status(
+    words: tuple[str, ...], status: int, reason: str, home_folder: Path
+) -> None:
+    write(home_folder, "mine.csv", csv_text(candles_from("2024-01-01", 10)))
+    child = replay(home_folder, "data", *words)
+    assert child.returncode == status
+    assert reason in child.stderr
+    assert child.stderr.count("\n") == 1
+    assert child.stdout == ""
+
+
+def test_a_home_that_cannot_be_written(home_folder: Path) -> None:
+    blocked = write(home_folder, "file", "in the way")
+    child = replay(home_folder, "data", "synth", REPLAY_HOME=str(blocked))
+    assert child.returncode == 1
+    assert "cannot be written" in child.stderr
+    assert child.stderr.count("\n") == 1
 
 
 def test_a_run_does_not_import_pandas() -> None:

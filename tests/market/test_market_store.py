@@ -115,7 +115,25 @@ def test_dates_between_two_candles_mean_the_candles_between_them(cache: Path) ->
 def test_a_coin_without_candles_in_the_run_is_named(cache: Path) -> None:
     cache_coins(cache, {"LATE": candles_from("2024-01-03", DAY)})
     message = refused(cache, DataError, ("ETH", "LATE"), "2024-01-01", "2024-01-02")
-    assert message.startswith("LATE has no 5m candles between 2024-01-01 00:00 and 2024-01-02 00:00")
+    assert message.startswith(
+        "LATE has no candles between 2024-01-01 00:00 and 2024-01-02 00:00; it has 2024-01-03"
+    )
+    message = refused(cache, DataError, ("BTC", "ETH"), "2024-01-02T01:00", "2024-01-02T02:00", gaps="stale")
+    assert message.startswith("BTC has no candles between")
+
+
+def test_a_run_too_short_for_a_candle(cache: Path) -> None:
+    message = refused(cache, DataError, ("ETH",), "2024-01-01T00:01", "2024-01-01T00:06")
+    assert message.startswith("no 5m candle lies between 2024-01-01 00:01 and 2024-01-01 00:06")
+
+
+def test_synthetic_candles_never_compete_with_real_ones(cache: Path) -> None:
+    cache_coins(cache, {"BTC": candles_from("2024-01-01", 9 * DAY)}, exchange="synthetic")
+    assert open_market(cache, ("BTC",), "2024-01-01", "2024-01-02").exchange == "binance"
+    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06").exchange == "synthetic"
+    assert (
+        open_market(cache, ("BTC",), "2024-01-01", "2024-01-02", exchange="synthetic").exchange == "synthetic"
+    )
 
 
 def test_a_coin_that_begins_or_ends_inside_is_a_note_not_a_gap(cache: Path) -> None:
