@@ -21,6 +21,7 @@ __all__ = [
     "ENVIRONMENT_CURVE",
     "ENVIRONMENT_ENDPOINT",
     "ENVIRONMENT_TOKEN",
+    "NUMBER_DIGITS_MAX",
     "PROTOCOL_VERSION",
     "AccountState",
     "Acknowledgement",
@@ -69,6 +70,9 @@ ENVIRONMENT_ENDPOINT: Final = "REPLAY_ENDPOINT"
 ENVIRONMENT_TOKEN: Final = "REPLAY_TOKEN"  # noqa: S105 - the name of the variable, not a secret
 ENVIRONMENT_COMPONENT: Final = "REPLAY_COMPONENT"
 ENVIRONMENT_CURVE: Final = "REPLAY_CURVE_SERVER_KEY"  # only where ipc:// does not exist
+
+NUMBER_DIGITS_MAX: Final = 64
+"""How many digits a quantity or price may have on either side of its point; more is no number of a market."""
 
 SignalValue = int | float | str | bool
 """What a signal may carry under one key; floats are finite."""

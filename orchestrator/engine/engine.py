@@ -31,10 +31,10 @@ from orchestrator.engine.events import EventKey, EventKind
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
 from orchestrator.engine.price_feed import PriceFeed, TickSource
+from orchestrator.engine.requests import ComponentPlace, RequestDesk
 from orchestrator.engine.signals import SignalBoard
 from orchestrator.errors import CausalityError, ConfigError, ProtocolError
 from orchestrator.exchange.events import (
-    CancelRequested,
     CandlesClosed,
     CoinEnded,
     Input,
@@ -42,9 +42,7 @@ from orchestrator.exchange.events import (
     OrderExpired,
     OrderFilled,
     OrderRejected,
-    OrderRequested,
     Outcome,
-    ReplaceRequested,
     RequestRefused,
     RunEnded,
     SetTimer,
@@ -90,14 +88,6 @@ _LATER = (OrderRejected, RequestRefused)
 
 History = Callable[[str, str, int, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 """(coin, timeframe, count, sim_time_ns) -> open times int64[n], columns float64[5, n]."""
-
-
-class ComponentPlace(msgspec.Struct, frozen=True):
-    """Where a component stands: its place in the list of components is its number."""
-
-    name: str
-    stage: int
-    account: str
 
 
 class _WakeUp(msgspec.Struct, frozen=True):
@@ -161,8 +151,7 @@ class Engine:
         self._snapshot: Snapshot | None = None
         self._wake_up_counters = [0] * len(components)
         self._wake_up_times: list[set[int]] = [set() for _ in components]
-        self._order_numbers = [0] * len(components)
-        self._request_numbers = [0] * len(components)
+        self._requests = RequestDesk(components)
         self._account_versions: list[int | None] = [None] * len(components)
         self._coin_ends: dict[int, list[str]] = {}
         for coin, end in zip(market.coins, coin_ends, strict=True):
@@ -371,66 +360,15 @@ class Engine:
     def _commit(self, commands: list[Command], place: int, instruction: Instruction) -> None:
         match instruction:
             case SubmitOrder():
-                self._exchange_handles(commands, self._order_request(place, instruction))
+                request = self._requests.order(place, instruction, self.clock.sim_time_ns)
+                self._exchange_handles(commands, request)
             case CancelOrder() | ReplaceOrder():
-                self._exchange_handles(commands, self._change_request(place, instruction))
+                change = self._requests.change(place, instruction, self.clock.sim_time_ns)
+                self._exchange_handles(commands, change)
             case PublishSignal():
                 self._publish(commands, place, instruction)
             case SetWakeUp():
                 self._set_wake_up(place, instruction.sim_time_ns)
-
-    def _order_request(self, place: int, order: SubmitOrder) -> OrderRequested:
-        component = self._components[place]
-        self._order_numbers[place] += 1
-        if order.number != self._order_numbers[place]:
-            raise ProtocolError(
-                f"{component.name} numbered an order {order.number}; its next number is {self._order_numbers[place]}"
-            )
-        return OrderRequested(
-            sim_time_ns=self.clock.sim_time_ns,
-            component=component.name,
-            source=place,
-            number=order.number,
-            client_order_id=f"{component.name}-{order.number}",
-            account=component.account,
-            coin=order.coin,
-            side=order.side,
-            qty=order.qty,
-            order_type=order.order_type,
-            limit_price=order.limit_price,
-            stop_price=order.stop_price,
-            time_in_force=order.time_in_force,
-            expire_time_ns=order.expire_time_ns,
-        )
-
-    def _change_request(
-        self, place: int, change: CancelOrder | ReplaceOrder
-    ) -> CancelRequested | ReplaceRequested:
-        component = self._components[place]
-        self._request_numbers[place] += 1
-        if change.number != self._request_numbers[place]:
-            raise ProtocolError(
-                f"{component.name} numbered a cancel or replace {change.number}; "
-                f"its next number is {self._request_numbers[place]}"
-            )
-        if isinstance(change, CancelOrder):
-            return CancelRequested(
-                sim_time_ns=self.clock.sim_time_ns,
-                component=component.name,
-                source=place,
-                number=change.number,
-                client_order_id=change.client_order_id,
-            )
-        return ReplaceRequested(
-            sim_time_ns=self.clock.sim_time_ns,
-            component=component.name,
-            source=place,
-            number=change.number,
-            client_order_id=change.client_order_id,
-            qty=change.qty,
-            limit_price=change.limit_price,
-            stop_price=change.stop_price,
-        )
 
     def _publish(self, commands: list[Command], place: int, signal: PublishSignal) -> None:
         component = self._components[place]
