@@ -108,10 +108,7 @@ def _refusal(refused: list[tuple[Gap, str]], policy: str, limit_ns: int | None) 
 
 
 def _flag_duration(length_ns: int) -> str:
-    # One whole number and one unit, as --max-gap takes it; never shorter than the gap.
-    for size, unit in _STEPS:
-        unit_ns = size * NS_PER_SECOND
-        count = -(-length_ns // unit_ns)
-        if length_ns >= unit_ns and (length_ns % unit_ns == 0 or count >= 3):
-            return f"{count}{unit}"
-    return f"{-(-length_ns // NS_PER_SECOND)}s"
+    # One whole number and one unit, as --max-gap takes it; never shorter than the gap. Rounded up to a larger
+    # unit only where that adds little; a gap is a whole number of seconds, so the last unit always fits.
+    counts = ((-(-length_ns // (size * NS_PER_SECOND)), size * NS_PER_SECOND, unit) for size, unit in _STEPS)
+    return next(f"{count}{unit}" for count, size_ns, unit in counts if length_ns % size_ns == 0 or count >= 3)
