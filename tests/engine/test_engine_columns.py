@@ -87,7 +87,12 @@ class TestPriceFeed:
             following = feed.next_time_ns
             assert following == (GAPS.tick_times[index + 1] if index + 1 < GAPS.tick_count else None)
             later = feed.later_snapshot(index + 1, 2, time_ns + 5)
-            assert (later.sequence, later.step, later.sim_time_ns, later.reason) == (index + 1, 2, time_ns + 5, 0)
+            assert (later.sequence, later.step, later.sim_time_ns, later.reason) == (
+                index + 1,
+                2,
+                time_ns + 5,
+                0,
+            )
             assert told_by(later, 2) == expected_snapshot(GAPS, index, is_later=True)
             for place, coin in enumerate(GAPS.coins):
                 candle = GAPS.last_closed(coin, time_ns)
@@ -116,8 +121,11 @@ class TestPriceFeed:
         assert all(0 <= start < stop <= market.tick_count for start, stop in asked)
 
 
+Line = list[tuple[float, tuple[float, float]]]
+
+
 @st.composite
-def balances(draw: st.DrawFn) -> tuple[list[tuple[float, tuple[float, ...]]], list[bool], int]:
+def balances(draw: st.DrawFn) -> tuple[Line, list[bool], int]:
     """Balances in force at each tick (cash, quantities), ticks at which rows are flushed, size of a block."""
     money = st.floats(0, 1e6, allow_nan=False)
     n = draw(st.integers(1, 20))
@@ -134,7 +142,7 @@ class TestEquityMarker:
     @settings(max_examples=150)
     @given(balances(), st.randoms(use_true_random=False))
     def test_segments_make_the_rows_of_a_naive_loop(
-        self, case: tuple[list[tuple[float, tuple[float, ...]]], list[bool], int], chance: object
+        self, case: tuple[Line, list[bool], int], chance: object
     ) -> None:
         line, flushes, block_ticks = case
         n = len(line)

@@ -42,7 +42,13 @@ REQUEST = OrderRequested(
     time_in_force=TimeInForce.GTD,
     expire_time_ns=9_000_000_000,
 )
-WHO = {"sim_time_ns": 2_000_000_000, "client_order_id": "trader-3", "component": "trader", "source": 1, "coin": "BTC"}
+WHO = {
+    "sim_time_ns": 2_000_000_000,
+    "client_order_id": "trader-3",
+    "component": "trader",
+    "source": 1,
+    "coin": "BTC",
+}
 FILL = {
     "fill_number": 12,
     "account": "main",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.engine import engine as engine_module
-from orchestrator.engine.commands import Checkpoint, PublishSnapshot, WriteEquity
+from orchestrator.engine.commands import Checkpoint, PublishSnapshot, WakeComponent, WriteEquity
 from orchestrator.engine.engine import INSTRUCTIONS_MAX
 from orchestrator.errors import CausalityError, ProtocolError
 from orchestrator.protocol import (
@@ -34,7 +34,7 @@ from orchestrator.protocol import (
 )
 from orchestrator.runs.records import SignalRecord
 from tests.engine.markets import MINUTE, T0, FakeMarket
-from tests.engine.plays import Play, at_minute, make_engine
+from tests.engine.plays import Play, Script, at_minute, make_engine
 
 NAMES = ("thinker", "trader")
 
@@ -52,10 +52,17 @@ def sell(number: int, qty: str = "1", coin: str = "BTC") -> SubmitOrder:
 
 
 def lines(text: str) -> list[str]:
-    return [line.strip() for line in text.strip().splitlines()]
+    """The lines of a transcript; one that begins with neither sign goes on with the line before."""
+    found: list[str] = []
+    for line in text.strip().splitlines():
+        if line.strip()[0] in "<>":
+            found.append(line.strip())
+        else:
+            found[-1] += f" {line.strip()}"
+    return found
 
 
-def play(script: dict[str, tuple[Instruction, ...]], minutes: int = 4, **model: object) -> Play:
+def play(script: Script, minutes: int = 4, **model: object) -> Play:
     it = Play(make_engine(market(minutes), **model), NAMES, script)  # type: ignore[arg-type]
     it.run()
     return it
@@ -99,13 +106,13 @@ class TestStages:
     def test_components_of_one_stage_are_woken_together_and_the_next_when_all_have_spoken(self) -> None:
         names = ("a", "b", "c")
         engine = make_engine(market(2), (("a", 1), ("b", 2), ("c", 1)))
-        woken = [c.component for c in engine.advance()[1:]]  # type: ignore[union-attr]
-        assert woken == [0, 2]
-        assert engine.awaited == ("a", "c")
+        woken = [names[c.component] for c in engine.advance() if isinstance(c, WakeComponent)]
+        assert woken == list(engine.awaited) == ["a", "c"]
         assert engine.handle(2, Acknowledgement(1, 0)) == []
-        assert engine.awaited == ("a",)
+        assert list(engine.awaited) == ["a"]
         (wake,) = engine.handle(0, Acknowledgement(1, 0))
-        assert names[wake.component] == "b"  # type: ignore[union-attr]
+        assert isinstance(wake, WakeComponent)
+        assert names[wake.component] == "b"
         assert engine.handle(1, Acknowledgement(1, 0)) == []
         assert not engine.is_waiting
 
@@ -266,7 +273,7 @@ class TestOrderOfEvents:
             expire_time_ns=at_minute(3),
         )
         rests = buy(2, order_type=OrderType.LIMIT, limit_price=Decimal(1))
-        script: dict[str, tuple[Instruction, ...]] = {
+        script: Script = {
             "trader 1.0": (until, rests, SetWakeUp(at_minute(3))),
             "trader 2.0": (buy(3), CancelOrder(1, "trader-2")),
         }
@@ -282,13 +289,14 @@ class TestOrderOfEvents:
             < show trader trader-3
             < equity 1..2
             < wake thinker 3.0 at 180 tick account
-            < wake trader 3.0 at 180 tick+order+wake_up filled trader-3 ended trader-1 expired ended trader-2 requested account
+            < wake trader 3.0 at 180 tick+order+wake_up filled trader-3
+              ended trader-1 expired ended trader-2 requested account
         """)
 
     def test_a_resting_order_is_judged_on_the_closed_candle_before_its_cancel_arrives(self) -> None:
         falling = FakeMarket({"BTC": [100.0, 100.0, 100.0, 90.0, 80.0]})
         rests = buy(order_type=OrderType.LIMIT, limit_price=Decimal(95))
-        script = {"trader 1.0": (rests,), "trader 3.0": (CancelOrder(1, "trader-1"),)}
+        script: Script = {"trader 1.0": (rests,), "trader 3.0": (CancelOrder(1, "trader-1"),)}
         it = Play(make_engine(falling, latency_ms=60_000), NAMES, script)
         after = it.run()[it.lines.index("< tick 4 at 240") :]
         assert after[1:5] == lines("""
@@ -387,13 +395,14 @@ class TestWakeUps:
 
     def test_stages_hold_between_ticks_too(self) -> None:
         # The thinker and the trader wake at the same moment; what the first says the second hears there.
-        script = {
+        script: Script = {
             "thinker 1.0": (SetWakeUp(at_minute(1.5)),),
             "trader 1.0": (SetWakeUp(at_minute(1.5)),),
             "thinker 1.1": (PublishSignal("BTC", {"x": 1}),),
         }
         it = play(script, minutes=2)
-        assert it.lines[it.lines.index("< signal thinker BTC.x=1") + 1] == "< wake trader 1.1 at 90 wake_up hears BTC.x=1"
+        after = it.lines[it.lines.index("< signal thinker BTC.x=1") + 1]
+        assert after == "< wake trader 1.1 at 90 wake_up hears BTC.x=1"
 
     def test_steps_are_counted_by_moments_and_begin_anew_at_each_tick(self) -> None:
         script = {
@@ -454,7 +463,9 @@ class TestMistakes:
     def test_an_order_number_is_used_once(self) -> None:
         assert "trader numbered an order 1; its next number is 2" in self.refused(buy(1), buy(1))
 
-    @pytest.mark.parametrize("change", [CancelOrder(2, "trader-1"), ReplaceOrder(2, "trader-1", qty=Decimal(1))])
+    @pytest.mark.parametrize(
+        "change", [CancelOrder(2, "trader-1"), ReplaceOrder(2, "trader-1", qty=Decimal(1))]
+    )
     def test_cancels_and_replaces_share_a_counter_of_their_own(self, change: Instruction) -> None:
         assert "its next number is 1" in self.refused(buy(1), change)
         assert "its next number is 2" in self.refused(
@@ -510,7 +521,7 @@ class TestCheckpoints:
     def test_follow_everything_up_to_every_thousandth_sequence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine_module, "_CHECKPOINT_SEQUENCES", 3)
         said = {f"trader {n}.0": (PublishSignal("BTC", {"n": n}),) for n in range(1, 8)}
-        it = play(said, minutes=7)  # type: ignore[arg-type]
+        it = play(said, minutes=7)
         rows = 0
         signals = 0
         checkpoints = []
@@ -575,7 +586,11 @@ class TestEnd:
 
         def rows(it: Play) -> list[list[float]]:
             segments = [c.rows for c in it.commands if isinstance(c, WriteEquity)]
-            return [[*map(float, row)] for s in segments for row in zip(s.sequences, s.cash, s.equity, strict=True)]
+            return [
+                [*map(float, row)]
+                for s in segments
+                for row in zip(s.sequences, s.cash, s.equity, strict=True)
+            ]
 
         assert rows(flushed) == rows(whole)
 
@@ -616,11 +631,17 @@ def talks(draw: st.DrawFn) -> dict[str, tuple[Instruction, ...]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(script=talks(), order=st.permutations([0, 1, 2]), stages=st.sampled_from([(1, 1, 1), (1, 1, 2), (1, 2, 3)]))
+@given(
+    script=talks(),
+    order=st.permutations([0, 1, 2]),
+    stages=st.sampled_from([(1, 1, 1), (1, 1, 2), (1, 2, 3)]),
+)
 def test_who_is_faster_leaves_no_trace(
     script: dict[str, tuple[Instruction, ...]], order: list[int], stages: tuple[int, int, int]
 ) -> None:
-    two = FakeMarket({"BTC": [100.0, 96.0, 101.0, None, 120.0, 94.0], "ETH": [None, 10.0, 11.0, 10.0, 9.0, None]})
+    two = FakeMarket(
+        {"BTC": [100.0, 96.0, 101.0, None, 120.0, 94.0], "ETH": [None, 10.0, 11.0, 10.0, 9.0, None]}
+    )
     names = ("a", "b", "c")
 
     def run(order: list[int]) -> Play:
@@ -630,7 +651,9 @@ def test_who_is_faster_leaves_no_trace(
         return it
 
     first, second = run([0, 1, 2]), run(order)
-    assert [line for line in first.lines if line[0] == "<"] == [line for line in second.lines if line[0] == "<"]
+    assert [line for line in first.lines if line[0] == "<"] == [
+        line for line in second.lines if line[0] == "<"
+    ]
     assert first.snapshots == second.snapshots
     check_every_order_ended(first)
     check_time_never_falls(first)
