@@ -16,7 +16,9 @@ import pytest
 from orchestrator.protocol import (
     Acknowledgement,
     CancelOrder,
+    Fill,
     Instruction,
+    OrderEnd,
     OrderType,
     PublishSignal,
     Reason,
@@ -258,7 +260,7 @@ def causes(play: Play, script: Script) -> list[str]:
                 if t.startswith(f"{name} ") and i.sim_time_ns == snapshot.sim_time_ns
             ]
             edges.append(f"{setter} wakes -> {turn}")
-        notices = [] if news is None else [*news.fills, *news.rejections, *news.ends]
+        notices: list[Fill | OrderEnd] = [] if news is None else [*news.fills, *news.rejections, *news.ends]
         assert bool(notices) == bool(snapshot.reason & Reason.ORDER)
         subjects = [notice.client_order_id for notice in notices]
         edges += [f"{asked[subject]} order -> {turn}" for subject in subjects]
