@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 F = Fraction
+NOTHING, CENT, THOUSANDTH = F(0), F(1, 100), F(1, 1000)
+FIVE, TWENTY = F(5), F(20)
 
 
 @dataclass
@@ -43,8 +45,8 @@ class NaiveOrder:
     asked: int
     arrives: int
     close_when_asked: Fraction
-    filled: Fraction = F(0)
-    hold: Fraction = F(0)
+    filled: Fraction = NOTHING
+    hold: Fraction = NOTHING
     state: str = "flying"  # flying, armed, resting, taking, then over
     triggered: bool = False
     here_since: int = 0
@@ -74,15 +76,15 @@ class NaiveAccount:
 
 @dataclass
 class NaiveRules:
-    tick: Fraction = F(1, 100)
-    lot: Fraction = F(1, 1000)
-    min_notional: Fraction = F(5)
-    slippage: Fraction = F(5)
-    impact: Fraction = F(0)
-    maker: Fraction = F(20)
-    taker: Fraction = F(20)
-    share: Fraction = F(1, 100)
-    threshold: Fraction = F(1, 100)
+    tick: Fraction = CENT
+    lot: Fraction = THOUSANDTH
+    min_notional: Fraction = FIVE
+    slippage: Fraction = FIVE
+    impact: Fraction = NOTHING
+    maker: Fraction = TWENTY
+    taker: Fraction = TWENTY
+    share: Fraction = CENT
+    threshold: Fraction = CENT
     latency: tuple[int, int] = (50_000_000, 500_000_000)
 
 
@@ -125,7 +127,7 @@ class NaiveExchange:
         times += [r.at for r in self.requests]
         return [t for t in times if t <= self.end]
 
-    def _instant(self) -> None:
+    def _instant(self) -> None:  # noqa: C901 - the declared order of events, top to bottom
         for coin in self.candles:
             self._close(coin)
         for o in sorted(self.orders, key=lambda o: (o.source, o.number)):
@@ -377,7 +379,7 @@ class NaiveExchange:
         self.orders.append(o)
         self._say(o, "accepted")
 
-    def _refuses(self, o: NaiveOrder, has_no_data: bool) -> str:
+    def _refuses(self, o: NaiveOrder, has_no_data: bool) -> str:  # noqa: C901, PLR0911 - a list of rules
         if o.qty <= 0:
             return "invalid_qty"
         if o.qty < self.rules.lot:
@@ -401,10 +403,10 @@ class NaiveExchange:
         return "insufficient_balance" if self._need(o) > self._available(o) else ""
 
     def request(
-        self, *, component: str, source: int, number: int, id: str, replace: dict[str, Fraction] | None
+        self, *, component: str, source: int, number: int, order_id: str, replace: dict[str, Fraction] | None
     ) -> None:
         at = self.now + self.draw(component, "cancel", number)
-        found = [o for o in self.orders if o.id == id]
+        found = [o for o in self.orders if o.id == order_id]
         reason = ""
         if not found:
             reason = "unknown_order"
@@ -417,10 +419,10 @@ class NaiveExchange:
             if at > self.end:
                 reason = "after_end_of_run"
         if reason:
-            self.log.append(f"{self.now} {id} refused {reason}")
+            self.log.append(f"{self.now} {order_id} refused {reason}")
             return
         found[0].busy_until = at
-        self.requests.append(NaiveRequest(at, source, number, component, id, replace))
+        self.requests.append(NaiveRequest(at, source, number, component, order_id, replace))
 
     def _change(self, r: NaiveRequest) -> None:
         o = next(o for o in self.orders if o.id == r.id)
@@ -433,7 +435,7 @@ class NaiveExchange:
             if reason:
                 self._say(o, f"refused {reason}")
 
-    def _replace(self, o: NaiveOrder, wish: dict[str, Fraction]) -> str:
+    def _replace(self, o: NaiveOrder, wish: dict[str, Fraction]) -> str:  # noqa: C901, PLR0911, PLR0912 - as above
         if (o.limit is None and o.stop is None) or (o.limit is None and o.triggered):
             return "not_replaceable"
         if "stop_price" in wish and o.triggered:

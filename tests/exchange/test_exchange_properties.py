@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.exchange.events import OrderArrived, OrderFilled
+from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.protocol import OrderType, Side, TimeInForce
 from tests.exchange.harness import MINUTE, SECOND, Harness, MemoryMarket, Row, candles_of, describe
 from tests.exchange.naive_model import NaiveAccount, NaiveCandle, NaiveExchange, NaiveRules
@@ -34,22 +34,17 @@ def rows(draw: st.DrawFn) -> list[Row | None]:
         if place and draw(st.integers(0, 9)) == 0:
             made.append(None)
             continue
-        opened = max(9_000, price + draw(st.sampled_from([0, 0, 0, 50, -50, 400, -400])))
+        spike = draw(st.sampled_from([0, 0, 0, 0, 3_000]))  # a candle too dear for what orders hold
+        opened = max(9_000, price + spike + draw(st.sampled_from([0, 0, 0, 50, -50, 400, -400])))
         closed = max(9_000, opened + draw(cents))
         high = max(opened, closed) + draw(st.sampled_from([0, 10, 100]))
         low = min(opened, closed) - draw(st.sampled_from([0, 10, 100]))
         made.append((opened / 100, high / 100, low / 100, closed / 100, draw(volumes)))
-        price = closed
+        price = closed - spike
     return made
 
 
-def near(draw: st.DrawFn, centre: float) -> Decimal:
-    return (
-        Decimal(round(centre * 100) + draw(st.sampled_from([0, 5, -5, 50, -50, 100, -100, 200, -200]))) / 100
-    )
-
-
-quantities = st.sampled_from(["0.04", "0.1", "1", "3", "7.5", "10", "10.05", "25", "60", "1.0005"]).map(
+quantities = st.sampled_from(["0.04", "0.5", "1", "3", "7.5", "10", "10.05", "17", "25", "60", "1.0005"]).map(
     Decimal
 )
 prices = st.integers(9_700, 10_300).map(lambda value: Decimal(value) / 100)
@@ -75,7 +70,7 @@ class TwoExchanges(RuleBasedStateMachine):
         series=st.tuples(rows(), rows()),
         impact=st.sampled_from([0, 50]),
         fees=st.sampled_from([(20, 20), (10, 40)]),
-        cash=st.sampled_from([100, 2_000, 50_000]),
+        cash=st.sampled_from([120, 2_000, 2_700, 50_000]),
     )
     def start(
         self, series: tuple[list[Row | None], list[Row | None]], impact: int, fees: tuple[int, int], cash: int
@@ -100,7 +95,8 @@ class TwoExchanges(RuleBasedStateMachine):
         )
         self.orders = dict.fromkeys(COMPONENTS, 0)
         self.requests = dict.fromkeys(COMPONENTS, 0)
-        self.last_time_ns = 0
+        for exchange in (self.real, self.naive):
+            exchange.advance(MINUTE)  # now a first candle has closed
 
     @rule(
         component=st.sampled_from(sorted(COMPONENTS)),
@@ -159,14 +155,17 @@ class TwoExchanges(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: sum(self.orders.values()) > 0)
-    @rule(component=st.sampled_from(sorted(COMPONENTS)), place=st.integers(0, 5), wish=st.data())
-    def change(self, component: str, place: int, wish: st.DataObject) -> None:
+    @rule(place=st.integers(0, 5), is_other=st.sampled_from([False] * 9 + [True]), wish=st.data())
+    def change(self, place: int, is_other: bool, wish: st.DataObject) -> None:
+        # Mostly the last open orders, by their own component.
+        known = [o for o in self.naive.orders if o.state != "over"] or self.naive.orders
+        client_order_id = known[-1 - place % len(known)].id if known else "t-99"
+        component = "v" if is_other else client_order_id.partition("-")[0]
         self.requests[component] += 1
         number = self.requests[component]
         source = sorted(COMPONENTS).index(component)
-        client_order_id = f"{component}-{max(1, self.orders[component] - place)}"
         fields: dict[str, Decimal] = {}
-        if wish.draw(st.booleans()):
+        if wish.draw(st.integers(0, 3)) == 0:
             self.real.cancel(number, client_order_id, component, source)
             replace = None
         else:
@@ -178,7 +177,7 @@ class TwoExchanges(RuleBasedStateMachine):
             self.real.replace(number, client_order_id, component, source, **fields)
             replace = {name: Fraction(value) for name, value in fields.items()}
         self.naive.request(
-            component=component, source=source, number=number, id=client_order_id, replace=replace
+            component=component, source=source, number=number, order_id=client_order_id, replace=replace
         )
 
     @rule(wait=waits)
