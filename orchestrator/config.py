@@ -7,25 +7,26 @@ Precedence: flags over file over defaults. `Settings` is what a run uses; `to_to
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 import shlex
 import tomllib
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import msgspec
 import tomli_w
 
 from orchestrator.errors import ConfigError
 from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
-from orchestrator.settings_section import Section
+from orchestrator.settings_section import Section, explain, refuse_unknown_keys
 
 __all__ = [
     "NS_PER_DAY",
     "NS_PER_MS",
     "NS_PER_SECOND",
+    "SPEED_MAX",
+    "SPEED_MIN",
     "AccountSettings",
     "ComponentSettings",
     "DataSettings",
@@ -46,6 +47,15 @@ NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _COIN: Final = re.compile(r"[A-Z0-9]{1,20}")
+_TOML_TYPES: Final = (Decimal, dt.datetime, dt.date, dt.time)
+
+# What 64-bit nanoseconds hold, and what a run can wait for.
+_YEARS: Final = range(1970, 2262)
+_DURATION_DAYS_MAX: Final = 36_500
+_TIMEOUT_SECONDS_MAX: Final = 1_000_000
+_AMOUNT_MAX: Final = Decimal(10**15)
+SPEED_MIN: Final = 1e-6
+SPEED_MAX: Final = 1e9
 
 
 class DataSettings(Section, frozen=True, kw_only=True):
@@ -116,11 +126,12 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def to_toml(self) -> str:
         """Return the settings as a TOML document that `load_settings` reads back to an equal value."""
-        return tomli_w.dumps(_without_none(msgspec.to_builtins(self, builtin_types=(Decimal,))))
+        return tomli_w.dumps(_without_none(msgspec.to_builtins(self, builtin_types=_TOML_TYPES)))
 
     def identity(self) -> dict[str, Any]:
         """Return the part that can change a result: no paths, speed, timeouts or affinity."""
-        plain: dict[str, Any] = _without_none(msgspec.to_builtins(self))
+        plain: dict[str, Any] = _canonical(msgspec.to_builtins(self, builtin_types=(Decimal,)))
+        plain["start_date"], plain["end_date"] = self.start_ns, self.end_ns  # however they were written
         for key in ("speed", "component_timeout", "cpu_affinity"):
             plain.pop(key, None)
         for component in plain.get("component", ()):
@@ -134,14 +145,17 @@ def parse_duration_ns(text: str) -> int:
     Raises
     ------
     ConfigError
-        If it is not a positive whole number followed by one of s, m, h, d, w.
+        If it is not a positive whole number followed by one of s, m, h, d, w, or longer than a century.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text.strip())
     if match is None:
         raise ConfigError(
             f"duration {text!r} is not understood; write a whole number and s, m, h, d or w, such as 30m"
         )
-    return int(match[1]) * _UNIT_SECONDS[match[2]] * NS_PER_SECOND
+    duration_ns = int(match[1]) * _UNIT_SECONDS[match[2]] * NS_PER_SECOND
+    if duration_ns > _DURATION_DAYS_MAX * NS_PER_DAY:
+        raise ConfigError(f"duration {text!r} is too long; at most {_DURATION_DAYS_MAX}d")
+    return duration_ns
 
 
 def parse_timeframe_ns(text: str) -> int:
@@ -155,13 +169,21 @@ def parse_timeframe_ns(text: str) -> int:
 
 
 def parse_date_ns(text: str) -> int:
-    """Return the nanoseconds since the epoch of an ISO date or time; without an offset it is UTC."""
+    """Return the nanoseconds since the epoch of an ISO date or time; without an offset it is UTC.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or not of the years 1970 to 2261.
+    """
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(
             f"date {text!r} is not understood; write it as 2024-01-31 or 2024-01-31T12:30 (UTC)"
         ) from None
+    if moment.year not in _YEARS:
+        raise ConfigError(f"date {text!r} is out of range; the years {_YEARS[0]} to {_YEARS[-1]} are allowed")
     moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
     delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
@@ -204,11 +226,11 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
             raise ConfigError(
                 f"{key} is missing; give {flag} or write {key} in replay.toml and pass --config"
             )
-    _refuse_unknown_keys(merged, Settings, where, "")
+    refuse_unknown_keys(merged, Settings, where)
     try:
         settings = msgspec.convert(_stringify_dates(merged), Settings, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error)}") from None
+        raise ConfigError(f"{where}: {explain(error, Settings)}") from None
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = _place_components(settings, base)
     _validate(settings)
@@ -261,37 +283,6 @@ def _floats(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _refuse_unknown_keys(raw: Any, section: Any, where: str, prefix: str) -> None:
-    if not isinstance(raw, dict):
-        return
-    fields = {field.name: field.type for field in msgspec.structs.fields(section)}
-    for key, value in raw.items():
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
-            raise ConfigError(f"{where}: unknown key {prefix}{key}; {hint}")
-        kind = fields[key]
-        inner = next(
-            (a for a in (kind, *get_args(kind)) if isinstance(a, type) and issubclass(a, Section)), None
-        )
-        if inner is None:
-            continue
-        if isinstance(value, list):
-            for item in value:
-                _refuse_unknown_keys(item, inner, where, f"{key}.")
-        elif kind is inner:
-            _refuse_unknown_keys(value, inner, where, f"{prefix}{key}.")
-        elif isinstance(value, dict):
-            for name, item in value.items():
-                _refuse_unknown_keys(item, inner, where, f"{key}.{name}.")
-
-
-def _explain(error: msgspec.ValidationError) -> str:
-    text = str(error)
-    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", text)
-    return f"{found[2]}: {found[1]}" if found else text
-
-
 def _place_components(settings: Settings, base: Path) -> Settings:
     placed = tuple(
         msgspec.structs.replace(c, workdir=str((base / Path(c.workdir or ".").expanduser()).resolve()))
@@ -311,22 +302,41 @@ def _validate(settings: Settings) -> None:
     _validate_speed(settings.speed)
     if not 0 <= settings.seed < 2**63:
         raise ConfigError(f"seed {settings.seed} is out of range; use a whole number from 0 to 2^63 - 1")
-    if not settings.component_timeout > 0:
-        raise ConfigError(f"component_timeout {settings.component_timeout} must be positive (wall seconds)")
+    if not 0 < settings.component_timeout <= _TIMEOUT_SECONDS_MAX:
+        raise ConfigError(
+            f"component_timeout {settings.component_timeout:g} is out of range; wall seconds above 0, "
+            f"at most {_TIMEOUT_SECONDS_MAX}"
+        )
     _validate_data(settings.data)
-    if not settings.account.initial_cash > 0:
-        raise ConfigError(f"account.initial_cash {settings.account.initial_cash} must be positive")
+    _validate_account(settings.account)
     validate_execution_model(settings.execution_model)
     for coin, rules in settings.instrument.items():
-        if coin not in settings.coins:
-            raise ConfigError(
-                f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(settings.coins)}"
-            )
-        for key in ("tick_size", "lot_size", "min_notional"):
-            value = getattr(rules, key)
-            if value is not None and not (value > 0 or (key == "min_notional" and value == 0)):
-                raise ConfigError(f"instrument.{coin}.{key} {value} must be positive")
+        _validate_instrument(coin, rules, settings.coins)
     _validate_components(settings.component)
+
+
+def _validate_account(account: AccountSettings) -> None:
+    if not _COIN.fullmatch(account.currency):
+        raise ConfigError(
+            f"account.currency {account.currency!r} is not understood; write such as USD or EUR"
+        )
+    if not (account.initial_cash.is_finite() and 0 < account.initial_cash < _AMOUNT_MAX):
+        raise ConfigError(
+            f"account.initial_cash {account.initial_cash} is out of range; above 0, below {_AMOUNT_MAX}"
+        )
+
+
+def _validate_instrument(coin: str, rules: InstrumentSettings, coins: tuple[str, ...]) -> None:
+    if coin not in coins:
+        raise ConfigError(f"instrument.{coin} has no effect: {coin} is not among coins {', '.join(coins)}")
+    for key in ("tick_size", "lot_size", "min_notional"):
+        value: Decimal | None = getattr(rules, key)
+        if value is None or (key == "min_notional" and value.is_zero()):
+            continue
+        if not (value.is_finite() and 0 < value < _AMOUNT_MAX):
+            raise ConfigError(
+                f"instrument.{coin}.{key} {value} is out of range; above 0, below {_AMOUNT_MAX}"
+            )
 
 
 def _validate_coins(coins: tuple[str, ...]) -> None:
@@ -342,12 +352,13 @@ def _validate_speed(speed: str) -> None:
     if speed == "max":
         return
     try:
-        factor = Decimal(speed)
-    except InvalidOperation:
-        factor = Decimal("NaN")
-    if not (factor.is_finite() and factor > 0):
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if not SPEED_MIN <= factor <= SPEED_MAX:
         raise ConfigError(
-            f"speed {speed!r} is not allowed; use max, or simulated seconds per wall second above 0, such as 60"
+            f"speed {speed!r} is not allowed; use max, or simulated seconds per wall second "
+            f"from {SPEED_MIN:f} to {SPEED_MAX:.0f}, such as 60"
         )
 
 
@@ -376,6 +387,18 @@ def _validate_components(components: tuple[ComponentSettings, ...]) -> None:
             )
         if not 1 <= component.stage <= 99:
             raise ConfigError(f"component {component.name}: stage {component.stage} is out of range; 1 to 99")
+
+
+def _canonical(value: Any) -> Any:
+    # 10000, 10000.0 and 1E+4 are one amount of money, however it was written.
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value
 
 
 def _without_none(value: Any) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from orchestrator.config import SPEED_MAX, SPEED_MIN
 from orchestrator.protocol import ControlRequest
 from orchestrator.runtime.interrupts import Interrupts
 from orchestrator.runtime.pacing import Pacer
@@ -72,7 +71,10 @@ class ControlDesk:
         return True, f"takes {int(count)} tick{'s' if count > 1 else ''} and pauses"
 
     def _speed(self, value: float | None) -> tuple[bool, str]:
-        if value is not None and not (math.isfinite(value) and value > 0):
-            return False, f"speed {value:g} is not allowed; simulated seconds per wall second above 0, or max"
+        if value is not None and not SPEED_MIN <= value <= SPEED_MAX:
+            return False, (
+                f"speed {value:g} is not allowed; use max, or simulated seconds per wall second "
+                f"from {SPEED_MIN:f} to {SPEED_MAX:.0f}"
+            )
         self._pacer.set_speed(value)
         return True, f"speed is now {'max' if value is None else f'{value:g}'}"
