@@ -37,6 +37,8 @@ class Budget:
 class LiquidityModel(Protocol):
     """How much may be traded, and how orders are cut."""
 
+    is_bounded: bool  # whether the volume bounds what a candle trades
+
     def allowance(self, volume: Decimal) -> Decimal:
         """Return the quantity that one coin and side may take of a candle with a volume (base currency)."""
 
@@ -46,6 +48,8 @@ class LiquidityModel(Protocol):
 
 class ShareOfVolume:
     """A percentage of the volume; a remainder below a threshold of the order is filled with the rest."""
+
+    is_bounded = True
 
     def __init__(self, max_volume_pct: Decimal, partial_fill_threshold: Decimal) -> None:
         self._share = max_volume_pct * _PERCENT
@@ -66,6 +70,8 @@ class ShareOfVolume:
 
 class UnlimitedLiquidity:
     """No bound but that a candle without volume trades nothing."""
+
+    is_bounded = False
 
     def allowance(self, volume: Decimal) -> Decimal:
         """Return infinity, or 0 without volume."""

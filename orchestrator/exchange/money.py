@@ -48,7 +48,8 @@ ROUNDED: Final = decimal.Context(
 """For quotients, roots and logarithms: correctly rounded to 34 digits, so equal on every machine."""
 
 # Quantize may drop digits by its nature, so it runs apart from `EXACT`.
-_QUANTIZE: Final = decimal.Context(prec=120, traps=[decimal.InvalidOperation])
+_HALF_EVEN: Final = decimal.Context(prec=120, rounding=ROUND_HALF_EVEN, traps=[decimal.InvalidOperation])
+_CEILING: Final = decimal.Context(prec=120, rounding=ROUND_CEILING, traps=[decimal.InvalidOperation])
 
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
@@ -87,12 +88,12 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 
 def round_up_8(value: Decimal) -> Decimal:
     """Return the value rounded up to 8 decimals, as fees and holds are."""
-    return value.quantize(_EIGHT_DECIMALS, rounding=ROUND_CEILING, context=_QUANTIZE)
+    return _CEILING.quantize(value, _EIGHT_DECIMALS)
 
 
 def round_bps(value: Decimal) -> Decimal:
     """Return basis points (or a ratio) to 8 decimals, half to even: what the result files carry."""
-    return value.quantize(_EIGHT_DECIMALS, rounding=ROUND_HALF_EVEN, context=_QUANTIZE)
+    return _HALF_EVEN.quantize(value, _EIGHT_DECIMALS)
 
 
 def fee_amount(notional: Decimal, rate: Decimal) -> Decimal:
@@ -102,6 +103,6 @@ def fee_amount(notional: Decimal, rate: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> Decimal:
     """Return an equal value without trailing zeros or exponent: 0.10 as 0.1, 1E+2 as 100."""
-    short = value.normalize(EXACT)
-    whole = short.to_integral_value(context=_QUANTIZE)
-    return whole.quantize(ONE, context=_QUANTIZE) if whole == short else short
+    short = EXACT.normalize(value)
+    # Only whole numbers may have an exponent left.
+    return _HALF_EVEN.quantize(short, ONE) if short == short.to_integral_value() else short

@@ -159,7 +159,7 @@ class Order:
         """Raise unless the order's own invariants hold."""
         if not ZERO <= self.filled_qty <= self.qty:
             raise InvariantError(f"{self} has {self.filled_qty} of {self.qty} filled; {self.story()}")
-        if self.hold < 0 or self.hold > self.need() or (self.status in _ENDS and self.hold):
+        if self.hold and (self.hold < 0 or self.has_ended or self.hold > self.need()):
             raise InvariantError(f"{self} holds {self.hold} and needs {self.need()}; {self.story()}")
         if (self.status is OrderStatus.FILLED) != (self.filled_qty == self.qty):
             raise InvariantError(f"{self} has {self.filled_qty} of {self.qty} filled; {self.story()}")

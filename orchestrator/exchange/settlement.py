@@ -140,7 +140,7 @@ class Settlement:
     def _filled(
         self, order: Order, trade: Trade, fee: Decimal, *, is_filled: bool, sim_time_ns: int
     ) -> OrderFilled:
-        is_bounded = self._model.liquidity.allowance(trade.volume).is_finite()
+        is_bounded = self._model.liquidity.is_bounded
         return OrderFilled(
             **identity(order, sim_time_ns),
             fill_number=self._fill_count,

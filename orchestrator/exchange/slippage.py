@@ -82,8 +82,10 @@ def volatility_factor(ranges: npt.NDArray[np.float64]) -> Decimal:
     if count < _RANGES_COUNT_MIN:
         return ONE
     in_order = np.sort(ranges)
-    low, high = from_float(in_order[(count - 1) // 2]), from_float(in_order[count // 2])
-    latest, doubled_median = from_float(ranges[-1]), low + high
+    lower, upper = float(in_order[(count - 1) // 2]), float(in_order[count // 2])
+    if ranges[-1] < 0.99 * lower:  # far from the bound, where floats cannot err
+        return ONE
+    latest, doubled_median = from_float(ranges[-1]), from_float(lower) + from_float(upper)
     if 2 * latest <= doubled_median:
         return ONE
     if latest >= doubled_median:
