@@ -1,30 +1,23 @@
-"""The few figures that say how a run went: what `replay start` and `replay runs show` print at the end."""
+"""The few figures that say how a run went: what `replay start` and `replay runs show` print at the end.
+
+They are those of `replay analyze`, by the same functions; this module only spares a short command the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from orchestrator.errors import DataError
-from orchestrator.runs.reader import Row, Run
+from orchestrator.analysis.benchmark import buy_and_hold_return
+from orchestrator.analysis.costs import slippage_cost, total_fees
+from orchestrator.analysis.curve import curve_of, total_return
+from orchestrator.analysis.drawdown import max_drawdown
+from orchestrator.analysis.terms import terms_of
+from orchestrator.runs.reader import Run
 
-__all__ = [
-    "Headline",
-    "Marks",
-    "buy_and_hold_return",
-    "headline_of",
-    "max_drawdown",
-    "slippage_cost",
-    "total_fees",
-    "total_return",
-]
-
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["Headline", "Marks", "headline_of"]
 
 
 class Marks(Protocol):
@@ -76,129 +69,22 @@ def headline_of(run: Run, *, initial_cash: Decimal | None = None, market: Marks 
     DataError
         If a file of the run cannot be read, it has no tick, or its equity is impossible.
     """
-    rows = run.equity
-    if not len(rows.sequences):
-        raise DataError(f"run {run.name} has no tick in its equity; it ended before the first one")
-    initial = initial_cash if initial_cash is not None else _configured_cash(run)
-    curve = np.concatenate(([float(initial)], rows.equity))
+    terms = terms_of(run, initial_cash)
+    curve = curve_of(run, terms)
+    end_ns = int(curve.times_ns[-1])
     return Headline(
-        initial_equity=float(curve[0]),
-        final_equity=float(curve[-1]),
-        total_return=total_return(curve),
-        max_drawdown=max_drawdown(curve),
-        buy_and_hold_return=None if market is None else _hold(run, market, int(rows.sim_times_ns[-1])),
+        initial_equity=float(curve.values[0]),
+        final_equity=float(curve.values[-1]),
+        total_return=total_return(curve.values),
+        max_drawdown=max_drawdown(curve.values),
+        buy_and_hold_return=None if market is None else _hold(run, market, end_ns, terms.taker_fee_rate),
         fills=len(run.fills),
         fees=float(total_fees(run.fills)),
         slippage_cost=float(slippage_cost(run.fills)),
     )
 
 
-def _configured_cash(run: Run) -> Decimal:
-    try:
-        return Decimal(run.configuration["account"]["initial_cash"])
-    except (KeyError, TypeError, ArithmeticError):
-        path = run.directory / "config.toml"
-        raise DataError(
-            f"{path} does not say account.initial_cash; restore it from a copy of the run"
-        ) from None
-
-
-def _hold(run: Run, market: Marks, end_ns: int) -> float | None:
-    found = [market.first_and_last(coin, end_ns) for coin in run.manifest.coins]
-    marks = [pair for pair in found if pair is not None]
-    if not marks:
-        return None
-    return buy_and_hold_return([first for first, _ in marks], [last for _, last in marks])
-
-
-def total_return(equity: FloatArray) -> float:
-    """Return the growth of an equity curve as a fraction of its first value.
-
-    Parameters
-    ----------
-    equity
-        Shape (n_samples,), quote currency, ordered by simulation time; n_samples >= 1.
-
-    Raises
-    ------
-    DataError
-        If a value is NaN or negative, or the first one is zero.
-    """
-    _check(equity)
-    return float(equity[-1] / equity[0] - 1.0)
-
-
-def max_drawdown(equity: FloatArray) -> float:
-    """Return the largest fall of an equity curve from its running peak.
-
-    Parameters
-    ----------
-    equity
-        Shape (n_samples,), quote currency, ordered by simulation time; n_samples >= 1.
-
-    Returns
-    -------
-    float
-        Fraction of the peak, in [0, 1]; 0.0 if the curve never falls.
-
-    Raises
-    ------
-    DataError
-        If a value is NaN or negative, or the first one is zero.
-
-    References
-    ----------
-    Magdon-Ismail and Atiya, "Maximum Drawdown", Risk 17(10), 2004.
-    """
-    _check(equity)
-    peaks = np.maximum.accumulate(equity)
-    return float(np.max((peaks - equity) / peaks))
-
-
-def buy_and_hold_return(first_marks: Sequence[float], last_marks: Sequence[float]) -> float:
-    """Return what equal amounts of quote currency in each coin would have grown by, without costs.
-
-    Parameters
-    ----------
-    first_marks, last_marks
-        Price of each coin at the beginning and at the end, in the same order; at least one coin.
-
-    Returns
-    -------
-    float
-        Fraction of the amount put in.
-
-    Raises
-    ------
-    DataError
-        If there is no coin, or a price is not positive.
-    """
-    first, last = np.asarray(first_marks, dtype=np.float64), np.asarray(last_marks, dtype=np.float64)
-    if first.shape != last.shape or not first.size or not (np.all(first > 0) and np.all(last > 0)):
-        raise DataError(
-            f"marks {first.tolist()} and {last.tolist()} give no return: one positive price a coin is needed"
-        )
-    return float(np.mean(last / first) - 1.0)
-
-
-def total_fees(fills: Iterable[Row]) -> Decimal:
-    """Return the fees of fills, quote currency, exactly."""
-    return sum((fill["fees"] for fill in fills), Decimal(0))
-
-
-def slippage_cost(fills: Iterable[Row]) -> Decimal:
-    """Return what fills cost against their reference prices, quote currency; positive is a loss."""
-    return sum((_against(fill) * fill["qty"] for fill in fills), Decimal(0))
-
-
-def _against(fill: Row) -> Decimal:
-    above: Decimal = fill["fill_price"] - fill["reference_price"]
-    return above if fill["side"] == "buy" else -above
-
-
-def _check(equity: FloatArray) -> None:
-    if not np.all(equity >= 0.0) or equity[0] == 0.0:  # a comparison with NaN is false
-        raise DataError(
-            "equity is negative, begins at zero or is no number somewhere, which a spot account cannot; "
-            "check the run with `replay verify`"
-        )
+def _hold(run: Run, market: Marks, end_ns: int, fee_rate: float) -> float | None:
+    marks = [market.first_and_last(coin, end_ns) for coin in run.manifest.coins]
+    known = any(pair is not None for pair in marks)
+    return buy_and_hold_return(marks, fee_rate) if known else None

@@ -10,14 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.headline import (
-    buy_and_hold_return,
-    headline_of,
-    max_drawdown,
-    slippage_cost,
-    total_fees,
-    total_return,
-)
+from orchestrator.analysis.benchmark import buy_and_hold_return
+from orchestrator.analysis.costs import slippage_cost, total_fees
+from orchestrator.analysis.curve import total_return
+from orchestrator.analysis.drawdown import max_drawdown
+from orchestrator.analysis.headline import headline_of
 from orchestrator.errors import DataError
 from orchestrator.runs.reader import open_run
 from orchestrator.runs.writer import RunWriter
@@ -58,10 +55,15 @@ def test_a_raised_curve_has_no_larger_drawdown(values: list[float], raised: floa
 
 
 def test_buy_and_hold_puts_the_same_amount_in_each_coin() -> None:
-    assert buy_and_hold_return([100.0, 10.0], [150.0, 9.0]) == pytest.approx(0.2)  # +50 % and -10 %
-    for first, last in (([], []), ([1.0], [0.0]), ([float("nan")], [1.0]), ([1.0], [1.0, 2.0])):
+    pairs = [(100.0, 150.0), (10.0, 9.0)]  # +50 % and -10 %
+    assert buy_and_hold_return(pairs, 0.0) == pytest.approx(0.2)
+    assert buy_and_hold_return(pairs, 0.002) == pytest.approx(
+        1.2 / 1.002 - 1
+    )  # buying costs, holding does not
+    assert buy_and_hold_return([*pairs, None, None], 0.0) == pytest.approx(0.1)  # not begun: still cash
+    for marks in ([], [(1.0, 0.0)], [(float("nan"), 1.0)]):
         with pytest.raises(DataError):
-            buy_and_hold_return(first, last)
+            buy_and_hold_return(marks, 0.0)
 
 
 def test_costs_are_exact() -> None:
@@ -93,6 +95,13 @@ def test_costs_are_exact() -> None:
     assert total_fees([]) == slippage_cost([]) == 0
 
 
+CONFIG = """[account]
+initial_cash = 9000.5
+[execution_model]
+taker_bps = 10
+"""
+
+
 class Prices:
     """BTC doubles, ETH has no candle in the run."""
 
@@ -102,20 +111,20 @@ class Prices:
 
 
 def test_the_headline_of_a_run(tmp_path: Path) -> None:
-    samples.write_run(tmp_path / "run", config="[account]\ninitial_cash = 9000.5\n")
+    samples.write_run(tmp_path / "run", config=CONFIG)
     run = open_run(tmp_path / "run")
     found = headline_of(run, initial_cash=Decimal(10_000), market=Prices())
     assert found.initial_equity == 10_000
     assert found.final_equity == pytest.approx(10_000 + 25 / 3)
     assert found.total_return == pytest.approx(25 / 30_000)
     assert found.max_drawdown == 0
-    assert found.buy_and_hold_return == 1
+    assert found.buy_and_hold_return == pytest.approx((2 / 1.001 + 1) / 2 - 1)  # half of it stays cash
     assert found.fills == 5
     assert found.fees == pytest.approx(42.0)  # 5 x 8.4
     assert found.slippage_cost == pytest.approx(3.75)  # 5 x 0.5 x 1.5
     assert found.lines("USD") == [
         "equity     10,000.00 -> 10,008.33 USD",
-        "return     +0.08% (buy and hold +100.00%)",
+        "return     +0.08% (buy and hold +49.90%)",
         "drawdown   0.00%",
         "fills      5, fees 42.00, slippage cost 3.75 USD",
     ]
@@ -125,7 +134,7 @@ def test_the_headline_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_tick_or_a_configuration_has_none(tmp_path: Path) -> None:
-    samples.write_run(tmp_path / "empty", n_sequences=0)
+    samples.write_run(tmp_path / "empty", n_sequences=0, config=CONFIG)
     with pytest.raises(DataError, match="no tick"):
         headline_of(open_run(tmp_path / "empty"))
     samples.write_run(tmp_path / "run")
