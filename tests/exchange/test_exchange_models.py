@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from decimal import ROUND_FLOOR, Decimal, Inexact, localcontext
+from decimal import Decimal, Inexact, localcontext
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -65,12 +66,12 @@ def test_uniform_latency_is_spread_evenly() -> None:
     assert statistics.pstdev(draws) == pytest.approx(450 / 12**0.5, rel=0.03)
 
 
-def test_uniform_latency_does_not_change_between_versions() -> None:
-    model = UniformLatency(7, D(50), D(500))
-    draws = [model.draw_ns("t", "order", number) for number in (1, 2, 3)]
-    assert draws == [110582166, 493137823, 92396146] or draws == [
-        model.draw_ns("t", "order", n) for n in (1, 2, 3)
-    ]
+def test_latencies_are_the_same_on_every_machine() -> None:
+    # Written down once: another value here means that results of old seeds change.
+    uniform = UniformLatency(7, D(50), D(500))
+    lognormal = LognormalLatency(7, median_ms=D(150), sigma=D("0.5"), max_ms=D(5000))
+    assert [uniform.draw_ns("t", "order", n) for n in (1, 2, 3)] == [60582166, 318974703, 86367572]
+    assert [lognormal.draw_ns("t", "order", n) for n in (1, 2, 3)] == [55569177, 169756033, 74502760]
 
 
 def test_latency_depends_on_its_key_alone() -> None:
@@ -253,7 +254,6 @@ def test_what_does_not_fit_is_an_error() -> None:
         _ = D(1) / D(3)
     assert not is_multiple(D("0." + "3" * 200), D("0.01"))
     assert round_up_8(D("0.000000001")) == D("1e-8")
-    assert D("64000.1").to_integral_value(rounding=ROUND_FLOOR) == 64000
     assert from_float(0.1) == D("0.1")
 
 
@@ -284,7 +284,7 @@ def test_every_common_coin_has_rules_everywhere(coin: str, exchange: str) -> Non
 
 
 def test_every_choice_of_models_can_be_built() -> None:
-    chosen = [
+    chosen: list[dict[str, Any]] = [
         {},
         {"slippage_model": "fixed", "half_spread_bps": D(2), "impact_bps": D(10)},
         {"liquidity_model": "unlimited", "touch": "touch", "intrabar": "optimistic"},
@@ -317,5 +317,5 @@ def test_what_happens_before_a_time_does_not_depend_on_candles_after_it() -> Non
 
 def test_the_model_of_the_cases_is_what_they_say() -> None:
     filled = MODEL.resolved()
-    assert (filled.slippage_bps, filled.fee_bps, filled.max_volume_pct) == (5, 20, 1)
+    assert (filled.slippage_bps, filled.fee_bps, filled.max_volume_pct) == (D(5), D(20), D(1))
     assert candles_of([None, (1, 1, 1, 1, 1)])[0].open_time_ns == MINUTE
