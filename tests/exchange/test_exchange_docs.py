@@ -1,0 +1,38 @@
+"""docs/orders.md says what the exchange does: every word of it is explained, and its example is true."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from orchestrator.exchange.events import OrderFilled
+from orchestrator.exchange.vocabulary import Reason, Rule, SlippagePart
+from tests.exchange.cases import Case, buy, run
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "orders.md").read_text(encoding="utf-8")
+D = Decimal
+
+
+@pytest.mark.parametrize("word", [*Reason, *Rule, *SlippagePart])
+def test_every_word_is_explained(word: str) -> None:
+    assert f"`{word}`" in DOC
+
+
+def test_the_worked_example() -> None:
+    rows = [(opened, opened + 1, opened - 1, opened, 1000) for opened in (100, 100, 101, 102, 102)]
+    harness = run(Case("", rows, [buy("25")], "", "", model={"impact_bps": D(100)}))
+    fills = [outcome for outcome in harness.outcomes if isinstance(outcome, OrderFilled)]
+    assert [(fill.qty, fill.price, fill.fee) for fill in fills] == [
+        (D(10), D("100.15"), D("2.003")),
+        (D(10), D("101.16"), D("2.0232")),
+        (D(5), D("102.13"), D("1.0213")),
+    ]
+    parts = dict(fills[1].slippage_parts)
+    assert parts == {"base": D(5), "impact": D(10), "rounding": D("0.84158416")}
+    assert fills[1].slippage_bps == D("15.84158416")
+    assert dict(fills[2].slippage_parts)["impact"] == D("7.07106781")
+    assert harness.exchange.cash("main") == D("7471.2025")
+    for number in ("100.15", "101.16", "102.13", "15.84158416", "7.07106781", "7471.2025"):
+        assert number in DOC
