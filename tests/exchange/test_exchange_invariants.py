@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.errors import CausalityError, InvariantError
 from orchestrator.exchange.account import Account
 from orchestrator.exchange.events import CandlesClosed, SetTimer, TimerDue, TimerKind
+from orchestrator.exchange.money import EXACT, fee_amount
 from orchestrator.exchange.orders import OrderStatus
+from orchestrator.exchange.settlement import Trade, _payable
+from orchestrator.exchange.slippage import Quote
+from orchestrator.exchange.vocabulary import Rule
 from orchestrator.protocol import OrderType, Side
 from tests.exchange.cases import MODEL
 from tests.exchange.harness import MINUTE, Harness, MemoryMarket, candles_of
@@ -121,3 +127,24 @@ def test_nothing_open_costs_nothing() -> None:
     made = Harness(market, end_ns=5 * MINUTE, model=MODEL)
     made.advance(5 * MINUTE)
     assert made.outcomes == []
+
+
+def test_an_order_needs_its_prices(harness: Harness) -> None:
+    for order_type in (OrderType.LIMIT, OrderType.STOP):
+        harness.order(2 + list(OrderType).index(order_type), "BTC", Side.BUY, D(1), order_type=order_type)
+        assert harness.transcript()[-1].endswith("rejected missing_price")
+
+
+@given(cash=st.integers(1, 10**6), price=st.integers(1, 500), rate=st.integers(0, 300))
+def test_cash_pays_as_many_lots_as_it_can(cash: int, price: int, rate: int) -> None:
+    # Lots so cheap that many of them cost less than the last decimal of a fee.
+    lot, available, unit, fee_rate = D("1e-8"), D(cash) * D("1e-8"), D(price) / 100, D(rate) / 10_000
+    wanted = Trade(D(10), Quote(unit, D(0), ()), unit, 0, D(1000), None, Rule.TAKER_OPEN)
+    with localcontext(EXACT):
+        qty = _payable(wanted, available, fee_rate, lot)
+
+        def costs(quantity: Decimal) -> Decimal:
+            return unit * quantity + fee_amount(unit * quantity, fee_rate)
+
+        assert qty % lot == 0
+        assert costs(qty) <= available < costs(qty + lot)
