@@ -57,6 +57,7 @@ class LiveFolder:
 
     def __init__(self, data: Path, run_id: str) -> None:
         _remove_ended(data)
+        self._live: bytes | None = None
         self.path = data / run_id
         existing = _read_live(self.path)
         if existing is not None and existing.is_running:
@@ -71,7 +72,8 @@ class LiveFolder:
 
     def announce(self, live: LiveRun) -> None:
         """Write live.json."""
-        self._write(_LIVE_FILE, msgspec.json.encode(live))
+        self._live = msgspec.json.encode(live)
+        self._write(_LIVE_FILE, self._live)
 
     def mirror(self, coins: tuple[str, ...], snapshot: Snapshot, status: str) -> None:
         """Write backtest_state.json, whole or not at all."""
@@ -91,17 +93,28 @@ class LiveFolder:
 
     def withdraw(self) -> None:
         """Remove live.json: the replay can no longer be talked to."""
+        self._live = None
         with contextlib.suppress(OSError):
             (self.path / _LIVE_FILE).unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        # Renamed into place, not synced: a mirror that a power cut loses is made again.
-        temporary = self.path / f".{name}.part"
         try:
-            temporary.write_bytes(content)
-            temporary.replace(self.path / name)
+            try:
+                self._put(name, content)
+            except FileNotFoundError:
+                # The folder is safe to delete at any time: a running replay makes its part of it again.
+                self.path.mkdir(parents=True, exist_ok=True)
+                if self._live is not None:
+                    self._put(_LIVE_FILE, self._live)
+                self._put(name, content)
         except OSError as error:
             raise write_failure(error, f"{self.path} mirrors the run no further") from error
+
+    def _put(self, name: str, content: bytes) -> None:
+        # Renamed into place, not synced: a mirror that a power cut loses is made again.
+        temporary = self.path / f".{name}.part"
+        temporary.write_bytes(content)
+        temporary.replace(self.path / name)
 
 
 def live_runs(data: Path) -> list[LiveRun]:
@@ -128,7 +141,7 @@ def find_live_run(data: Path, name: str | None) -> LiveRun:
         return running[0]
     wanted = Path(name)
     for live in running:
-        if name == live.run_id or wanted.resolve() == Path(live.directory):
+        if name == live.run_id or wanted.resolve() == Path(live.directory).resolve():
             return live
     raise ConfigError(f"no running replay is called {name!r}; running: {names}")
 
