@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ class RunLog:
             raise write_failure(error, f"the log {self._path} ends here") from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what a full disk kept from it has been reported when it was written."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _serialize(event: object, **_options: object) -> bytes:
