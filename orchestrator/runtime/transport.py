@@ -16,7 +16,7 @@ from typing import Self
 
 import zmq
 
-from orchestrator.errors import ReplayError
+from orchestrator.errors import ConfigError, ReplayError
 
 __all__ = ["SOCKET_PATH_MAX", "Endpoints", "connect_options"]
 
@@ -45,7 +45,7 @@ class Endpoints:
         elif self.transport == "tcp":
             self.server_key, self._secret_key = zmq.curve_keypair()
         else:
-            raise ReplayError(
+            raise ConfigError(
                 f"REPLAY_TRANSPORT {self.transport!r} is not known; use ipc or tcp, or unset it"
             )
 
