@@ -40,6 +40,7 @@ RECEIVE_SLICE_MS = 50
 """How long one wait lasts at most; between slices the caller looks after children, signals and deadlines."""
 
 _SPECTATOR_QUEUE = 1_000
+_STRANGERS_MAX = 100  # kept between two looks; a flood of them must not fill the memory or the log
 _RCVMORE = int(zmq.RCVMORE)  # the enum's look-up would cost more than the question
 
 
@@ -56,7 +57,7 @@ class Bus:
 
     def __init__(self, endpoints: Endpoints, names: tuple[str, ...]) -> None:
         self.token = secrets.token_hex(16)  # admits processes; never part of a result
-        self.strangers: list[str] = []  # why hellos were refused, for the log
+        self._strangers: list[str] = []
         self._names = names
         self._identities: list[bytes | None] = [None] * len(names)
         self._numbers: dict[bytes, int] = {}
@@ -95,6 +96,11 @@ class Bus:
     def connected(self) -> frozenset[int]:
         """Numbers of the components whose hello was accepted."""
         return frozenset(self._numbers.values())
+
+    def take_strangers(self) -> list[str]:
+        """Return why connections were refused since the last call, for the log."""
+        strangers, self._strangers = self._strangers, []
+        return strangers
 
     def send(self, component: int, message: OrchestratorMessage) -> None:
         """Send a message to a connected component.
@@ -197,7 +203,8 @@ class Bus:
         return None not in self._identities
 
     def _refuse(self, identity: bytes, why: str) -> None:
-        self.strangers.append(why)
+        if len(self._strangers) < _STRANGERS_MAX:
+            self._strangers.append(why)
         try:
             self._router.send_multipart([identity, self._encode(Refused(reason=why))])
         except zmq.ZMQError:

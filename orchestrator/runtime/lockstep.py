@@ -226,15 +226,23 @@ class LockStep:
             received = bus.receive()
             if received is None:
                 self._look_after_components()
-                if self._shell.interrupts.count > 1 or self._shell.interrupts.has_lasted(_FINISH_SECONDS_MAX):
+                if self._is_cut_short:
                     return
                 continue
             number, message = received
             if isinstance(message, Acknowledgement):
                 self._perform(engine.handle(number, message))
-            else:
-                self._check_deadline()
-                bus.send(number, engine.answer(number, message))
+                continue
+            # Who asks without end is never silent: deadline and operator are looked at here too.
+            self._check_deadline()
+            if self._is_cut_short:
+                return
+            bus.send(number, engine.answer(number, message))
+
+    @property
+    def _is_cut_short(self) -> bool:
+        interrupts = self._shell.interrupts
+        return interrupts.count > 1 or interrupts.has_lasted(_FINISH_SECONDS_MAX)
 
     def _look_after_components(self) -> None:
         self._poll_supervisor()
@@ -295,6 +303,8 @@ class LockStep:
         now = wall_clock.monotonic_ns()
         self._chores_due_ns = now + _CHORES_NS
         self._poll_supervisor()
+        for why in self._shell.bus.take_strangers():
+            self._shell.log.warning("stranger_refused", reason=why)
         self._answer_control(0)
         self._time_ticks(now)
         if now >= self._show_due_ns:
