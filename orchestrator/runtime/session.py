@@ -88,7 +88,7 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
     Raises
     ------
     ReplayError
-        Only if the run could not begin; later failures are in the result.
+        Only if the run directory could not be made; all other failures are in the result.
     """
     started_at, started_ns = wall_clock.utc_now(), wall_clock.monotonic_ns()
     manifest = _first_manifest(plan, started_at.isoformat(timespec="seconds"))
@@ -100,7 +100,10 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         contextlib.closing(RunLog(plan.directory / "logs" / "orchestrator.jsonl")) as log,
     ):
         session = _Session(plan, writer, interrupts, log, show)
-        end = session.run(environment)
+        try:
+            end = session.run(environment)
+        except ReplayError as error:  # no sockets, no guardian, no live folder: it is in run.json too
+            end = _End("failed", str(error), error.exit_status)
         wall_seconds = round((wall_clock.monotonic_ns() - started_ns) / 1e9, 3)
         final = msgspec.structs.replace(
             manifest,
@@ -221,6 +224,8 @@ class _Session:
         deadline = wall_clock.monotonic_ns() + int(self._plan.settings.component_timeout * 1e9)
         welcomes = tuple(self._welcome(c.settings.name) for c in self._plan.components)
         while not shell.bus.greet(welcomes):
+            for why in shell.bus.take_strangers():
+                self._log.warning("stranger_refused", reason=why)
             for event in shell.supervisor.poll():
                 if isinstance(event, ComponentExited):
                     raise ComponentError(
@@ -234,8 +239,6 @@ class _Session:
                     f"{' and '.join(missing)} did not connect within {self._plan.settings.component_timeout:g} s "
                     "(component_timeout); a component calls components.connect() when it starts"
                 )
-        for why in shell.bus.strangers:
-            self._log.warning("stranger_refused", reason=why)
         self._log.info("run_started", components=list(self._names), sequences=self._plan.market.tick_count)
         return True
 
