@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from orchestrator.protocol import (
     Stop,
     Welcome,
 )
-from orchestrator.runs.manifest import ComponentManifest, Counts, RunManifest, process_start_time
+from orchestrator.runs.manifest import Counts, process_start_time
 from orchestrator.runs.writer import RunWriter
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
@@ -37,6 +36,7 @@ from orchestrator.runtime.lockstep import LockStep, Shell
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.pacing import Pacer
 from orchestrator.runtime.plan import RunPlan
+from orchestrator.runtime.run_facts import component_manifests, first_manifest
 from orchestrator.runtime.supervisor import ComponentExited, Supervisor
 from orchestrator.runtime.transport import Endpoints
 
@@ -46,7 +46,6 @@ _ACCOUNT = "main"
 _GRACE_SECONDS = 5.0
 _TERM_SECONDS = 2.0
 _FAILED_GRACE_SECONDS = 1.0  # a run that failed has nothing to wait for
-_BYTES_PER_MB = 1_000_000
 _REPORT = "this is a defect of Replay: please report it with logs/orchestrator.jsonl, which has the traceback"
 
 EndStatus = Literal["complete", "interrupted", "failed", "quarantined"]
@@ -91,7 +90,7 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         Only if the run directory could not be made; all other failures are in the result.
     """
     started_at, started_ns = wall_clock.utc_now(), wall_clock.monotonic_ns()
-    manifest = _first_manifest(plan, started_at.isoformat(timespec="seconds"))
+    manifest = first_manifest(plan, started_at.isoformat(timespec="seconds"))
     writer = RunWriter.create(
         plan.directory, coins=plan.market.coins, config_toml=plan.settings.to_toml(), manifest=manifest
     )
@@ -110,7 +109,7 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
             status=end.status,
             reason=end.reason,
             sequences=session.sequences_done,
-            components=session.component_manifests(),
+            components=component_manifests(plan, session.exits),
             wall_seconds=wall_seconds,
         )
         try:
@@ -149,7 +148,7 @@ class _Session:
         self._interrupts = interrupts
         self._log = log
         self._show = show
-        self._exits: dict[str, ComponentExited] = {}
+        self.exits: dict[str, ComponentExited] = {}
         self._blamed: tuple[str, ...] = ()
         self._names = tuple(c.settings.name for c in plan.components)
         self._engine = _make_engine(plan)
@@ -197,7 +196,7 @@ class _Session:
             end = self._end_components(end, shell)
             with contextlib.suppress(ReplayError):  # spectators and mirror; a full disk is in `end` already
                 loop.show(end.status)
-        self._exits = dict(supervisor.exits)
+        self.exits = dict(supervisor.exits)
         return end
 
     def _loop_to_end(self, loop: LockStep, shell: Shell) -> _End:
@@ -275,19 +274,7 @@ class _Session:
 
     def last_lines_to_show(self) -> dict[str, tuple[str, ...]]:
         """Return what the components that are to blame printed last."""
-        return {name: self._exits[name].last_lines for name in self._blamed if name in self._exits}
-
-    def component_manifests(self) -> tuple[ComponentManifest, ...]:
-        """Return what is known of each component after its end."""
-        manifests = []
-        for component in self._plan.components:
-            exited = self._exits.get(component.settings.name)
-            manifests.append(
-                _component_manifest(
-                    component.settings.name, self._plan, exit_code=_exit_code(exited), exited=exited
-                )
-            )
-        return tuple(manifests)
+        return {name: self.exits[name].last_lines for name in self._blamed if name in self.exits}
 
     # ------------------------------------------------------------------ the beginning
 
@@ -381,51 +368,3 @@ def _make_engine(plan: RunPlan) -> Engine:
         sim_end_ns=settings.end_ns,
         coin_ends=tuple(market.coin_end_ns(coin) for coin in market.coins),
     )
-
-
-def _first_manifest(plan: RunPlan, started_at: str) -> RunManifest:
-    settings = plan.settings
-    return RunManifest(
-        status="running",
-        seed=settings.seed,
-        sim_start=_iso(settings.start_ns),
-        sim_end=_iso(settings.end_ns),
-        data_digest=plan.market.data_digest,
-        code_version=plan.code_version,
-        coins=plan.market.coins,
-        timeframe=plan.market.timeframe,
-        components=tuple(
-            _component_manifest(c.settings.name, plan, exit_code=None, exited=None) for c in plan.components
-        ),
-        started_at=started_at,
-        identity=plan.identity,
-        notes=plan.notes,
-    )
-
-
-def _iso(sim_time_ns: int) -> str:
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=sim_time_ns // 1_000)
-    return moment.isoformat()
-
-
-def _component_manifest(
-    name: str, plan: RunPlan, *, exit_code: int | None, exited: ComponentExited | None
-) -> ComponentManifest:
-    component = next(c for c in plan.components if c.settings.name == name)
-    return ComponentManifest(
-        name=name,
-        stage=component.settings.stage,
-        command=component.settings.command,
-        exit_code=exit_code,
-        peak_memory_mb=None if exited is None else round(exited.peak_memory_bytes / _BYTES_PER_MB, 1),
-        cpu_seconds=None if exited is None else round(exited.cpu_seconds, 3),
-        digest=component.files.digest,
-        notes=component.files.notes,
-    )
-
-
-def _exit_code(exited: ComponentExited | None) -> int | None:
-    """Return the exit status; a signal counts as its negative number, as Python's subprocess has it."""
-    if exited is None:
-        return None
-    return exited.exit_code if exited.exit_code is not None else -(exited.signal or 0)
