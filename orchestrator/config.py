@@ -65,6 +65,7 @@ class DataSettings(Section, frozen=True, kw_only=True):
     quote: str | None = None  # None: found by itself when only one fits
     gaps: Literal["fail", "stale"] = "fail"
     max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
+    base_url: str | None = None  # where fetching asks instead of the exchange's own hosts: a mirror
 
 
 class AccountSettings(Section, frozen=True, kw_only=True):
@@ -134,6 +135,7 @@ class Settings(Section, frozen=True, kw_only=True):
         plain["start_date"], plain["end_date"] = self.start_ns, self.end_ns  # however they were written
         for key in ("speed", "component_timeout", "cpu_affinity"):
             plain.pop(key, None)
+        plain.get("data", {}).pop("base_url", None)
         for component in plain.get("component", ()):
             component.pop("workdir", None)
         return plain

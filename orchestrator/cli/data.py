@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.fetch import fetch, warm
 from orchestrator.config import NS_PER_SECOND, parse_date_ns
 from orchestrator.errors import DataError
 from orchestrator.home import home
@@ -28,10 +29,14 @@ _GAPS_SHOWN = 10
 
 @click.group()
 def data() -> None:
-    """Bring candles into the cache, list them, check them.
+    """Bring candles into the cache, list them, check them, take them out again.
 
     The cache stands in backtest_cache/ of the current folder, or of REPLAY_HOME.
     """
+
+
+data.add_command(fetch)
+data.add_command(warm)
 
 
 @data.command("import")
