@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from components import Replay, Snapshot, connect
+from components import Candle, Replay, Snapshot, connect
 from orchestrator.protocol import FillState
 
 __all__ = ["Follower", "main"]
@@ -35,11 +35,13 @@ class Follower:
         self._open_orders: dict[str, str] = {}  # coin -> client_order_id
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Note what became of the orders, then trade what the signals say."""
+        """Note what became of the orders; at a candle's close, trade what the signals say."""
         ended = {fill.client_order_id for fill in snapshot.fills if fill.state is FillState.FILLED}
         ended |= {end.client_order_id for end in (*snapshot.rejections, *snapshot.ends)}
         if ended:
             self._open_orders = {c: order for c, order in self._open_orders.items() if order not in ended}
+        if snapshot.step:  # who tries again as soon as it hears of a rejection may never stop
+            return
         for coin in self._replay.coins:
             if coin in self._open_orders:
                 continue
@@ -49,22 +51,28 @@ class Follower:
             if level >= self._enter:
                 self._buy(snapshot, coin)
             elif level <= self._leave:
-                self._sell(coin)
+                self._sell(snapshot, coin)
 
     def _buy(self, snapshot: Snapshot, coin: str) -> None:
         account = self._replay.account
         candle = snapshot[coin]
-        if candle is None or candle.is_stale or account.holdings[coin] > 0:
+        if candle is None or account.holdings[coin] > 0:
             return
         budget = min(self._equity(snapshot) * self._fraction, account.cash_available * Decimal("0.9"))
         qty = self._replay.round_qty(coin, budget / Decimal(str(candle.close)))
-        if qty > 0 and qty * Decimal(str(candle.close)) >= self._replay.instruments[coin].min_notional:
+        if self._is_tradable(candle, coin, qty):
             self._open_orders[coin] = self._replay.buy(coin, qty=qty)
 
-    def _sell(self, coin: str) -> None:
+    def _sell(self, snapshot: Snapshot, coin: str) -> None:
         qty = self._replay.round_qty(coin, self._replay.account.holdings_available[coin])
-        if qty > 0:
+        if self._is_tradable(snapshot[coin], coin, qty):
             self._open_orders[coin] = self._replay.sell(coin, qty=qty)
+
+    def _is_tradable(self, candle: Candle | None, coin: str, qty: Decimal) -> bool:
+        # What would be rejected is not asked for: a coin that pauses or has ended, or too small an order.
+        if candle is None or candle.is_stale or not qty:
+            return False
+        return qty * Decimal(str(candle.close)) >= self._replay.instruments[coin].min_notional
 
     def _equity(self, snapshot: Snapshot) -> Decimal:
         account = self._replay.account
