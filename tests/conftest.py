@@ -10,6 +10,11 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that lets golden runs be written anew; the difference is then reviewed."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden summaries anew")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder of real market data, or skip with the reason why it is not used."""
