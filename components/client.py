@@ -15,18 +15,19 @@ components of its stage have acknowledged, and known to it after the order laten
 from __future__ import annotations
 
 import datetime as dt
-import math
 import os
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from components import checks
 from components.connection import Connection
 from components.history import Candles
 from components.snapshot import SignalBook, Snapshot, from_ns, to_ns, unknown_coin
 from orchestrator.errors import ConfigError, ProtocolError
 from orchestrator.protocol import (
+    NUMBER_DIGITS_MAX,
     AccountState,
     Acknowledgement,
     CancelOrder,
@@ -49,8 +50,7 @@ from orchestrator.protocol import (
 
 __all__ = ["Account", "Replay", "connect"]
 
-HISTORY_MAX = 100_000
-"""Candles that one `history` call may ask for."""
+_WIDE = Context(prec=4 * NUMBER_DIGITS_MAX)  # exact for every quantity, whatever context the author has set
 
 
 def connect() -> Replay:
@@ -151,7 +151,16 @@ class Replay:
         """Yield each snapshot this component is woken with, until the replay ends.
 
         Asking for the next one ends the turn: what was said is sent with the acknowledgement.
+
+        Raises
+        ------
+        ConfigError
+            If another loop over snapshots was left in the middle of a turn.
         """
+        if self._snapshot is not None:
+            raise ConfigError(
+                "snapshots() was called in the middle of a turn; write one loop over it and leave it only when it ends"
+            )
         while True:
             message = self._connection.receive()
             if isinstance(message, Stop):
@@ -208,10 +217,9 @@ class Replay:
         """
         snapshot = self._turn("history")
         self._check_coin(coin)
-        if not isinstance(count, int) or not 1 <= count <= HISTORY_MAX:
-            raise ConfigError(f"count {count!r} is not allowed; a whole number from 1 to {HISTORY_MAX}")
+        name, length = checks.timeframe(timeframe), checks.history_count(count)
         self._has_queried = True
-        self._connection.send(HistoryQuery(snapshot.sequence, snapshot.step, coin, timeframe, count))
+        self._connection.send(HistoryQuery(snapshot.sequence, snapshot.step, coin, name, length))
         answer = self._connection.receive()
         if isinstance(answer, QueryRefused):
             raise ConfigError(answer.reason)
@@ -232,23 +240,16 @@ class Replay:
             raise ConfigError(
                 f'signal("{coin}") says nothing; name a value, such as signal("{coin}", long=3)'
             )
-        for key, value in values.items():
-            if not isinstance(value, int | float | str | bool):
-                raise ConfigError(
-                    f"signal {key} has the type {type(value).__name__}; int, float, str or bool are allowed, "
-                    f"such as {key}=float(...)"
-                )
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"signal {key} is {value}; leave it out until it is a finite number")
-        self._instructions.append(PublishSignal(coin, dict(values)))
+        checked = {key: checks.signal_value(key, value) for key, value in values.items()}
+        self._instructions.append(PublishSignal(coin, checked))
 
     def buy(
         self,
         coin: str,
         *,
-        qty: Decimal,
-        limit_price: Decimal | None = None,
-        stop_price: Decimal | None = None,
+        qty: Decimal | int,
+        limit_price: Decimal | int | None = None,
+        stop_price: Decimal | int | None = None,
         time_in_force: TimeInForce | str = TimeInForce.GTC,
         expires_at: dt.datetime | None = None,
     ) -> str:
@@ -259,9 +260,9 @@ class Replay:
         self,
         coin: str,
         *,
-        qty: Decimal,
-        limit_price: Decimal | None = None,
-        stop_price: Decimal | None = None,
+        qty: Decimal | int,
+        limit_price: Decimal | int | None = None,
+        stop_price: Decimal | int | None = None,
         time_in_force: TimeInForce | str = TimeInForce.GTC,
         expires_at: dt.datetime | None = None,
     ) -> str:
@@ -288,34 +289,36 @@ class Replay:
         """
         return self._order(Side.SELL, coin, qty, limit_price, stop_price, time_in_force, expires_at)
 
-    def round_qty(self, coin: str, qty: Decimal) -> Decimal:
+    def round_qty(self, coin: str, qty: Decimal | int) -> Decimal:
         """Return the quantity rounded down to the coin's lot size; 0 when it is smaller than one lot."""
         self._check_coin(coin)
         lot = self.instruments[coin].lot_size
-        return qty // lot * lot
+        return _WIDE.multiply(_WIDE.divide_int(checks.exact("qty", qty), lot), lot)
 
     def cancel(self, client_order_id: str) -> None:
         """Ask for the end of one of this component's orders; it takes a latency of its own to arrive."""
         self._turn("cancel")
+        order = checks.order_id(client_order_id)
         self._requests += 1
-        self._instructions.append(CancelOrder(self._requests, _check_id(client_order_id)))
+        self._instructions.append(CancelOrder(self._requests, order))
 
     def replace(
         self,
         client_order_id: str,
         *,
-        qty: Decimal | None = None,
-        limit_price: Decimal | None = None,
-        stop_price: Decimal | None = None,
+        qty: Decimal | int | None = None,
+        limit_price: Decimal | int | None = None,
+        stop_price: Decimal | int | None = None,
     ) -> None:
         """Ask for another total quantity or price of one of this component's resting orders."""
         self._turn("replace")
         changes = {"qty": qty, "limit_price": limit_price, "stop_price": stop_price}
-        checked = {name: _decimal(name, value) for name, value in changes.items() if value is not None}
+        order = checks.order_id(client_order_id)
+        checked = {name: checks.positive(name, value) for name, value in changes.items() if value is not None}
         if not checked:
             raise ConfigError("replace changes nothing; give qty, limit_price or stop_price")
         self._requests += 1
-        self._instructions.append(ReplaceOrder(self._requests, _check_id(client_order_id), **checked))
+        self._instructions.append(ReplaceOrder(self._requests, order, **checked))
 
     def wake_at(self, moment: dt.datetime) -> None:
         """Ask to be woken once at a simulation time later than now; a time after the end never comes."""
@@ -333,25 +336,25 @@ class Replay:
         self,
         side: Side,
         coin: str,
-        qty: Decimal,
-        limit_price: Decimal | None,
-        stop_price: Decimal | None,
+        qty: Decimal | int,
+        limit_price: Decimal | int | None,
+        stop_price: Decimal | int | None,
         time_in_force: TimeInForce | str,
         expires_at: dt.datetime | None,
     ) -> str:
         self._turn(side.value)
         self._check_coin(coin)
-        force = _time_in_force(time_in_force)
+        force = checks.time_in_force(time_in_force)
         if (expires_at is None) == (force is TimeInForce.GTD):
             raise ConfigError('expires_at belongs to time_in_force="GTD": give both or neither')
         order = SubmitOrder(
             number=self._orders + 1,
             coin=coin,
             side=side,
-            qty=_decimal("qty", qty),
+            qty=checks.positive("qty", qty),
             order_type=_ORDER_TYPES[limit_price is not None, stop_price is not None],
-            limit_price=None if limit_price is None else _decimal("limit_price", limit_price),
-            stop_price=None if stop_price is None else _decimal("stop_price", stop_price),
+            limit_price=None if limit_price is None else checks.positive("limit_price", limit_price),
+            stop_price=None if stop_price is None else checks.positive("stop_price", stop_price),
             time_in_force=force,
             expire_time_ns=None if expires_at is None else to_ns(expires_at),
         )
@@ -378,31 +381,3 @@ _ORDER_TYPES = {  # (has a limit price, has a stop price)
     (False, True): OrderType.STOP,
     (True, True): OrderType.STOP_LIMIT,
 }
-
-
-def _decimal(name: str, value: object) -> Decimal:
-    if isinstance(value, float):
-        raise ConfigError(
-            f"{name} is the float {value!r}; money is exact here: write Decimal({str(value)!r}), or Decimal(str(x))"
-        )
-    if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise ConfigError(
-            f"{name} has the type {type(value).__name__}; write a Decimal such as Decimal('0.1')"
-        )
-    number = Decimal(value)
-    if not number.is_finite() or number <= 0:
-        raise ConfigError(f"{name} is {number}; it must be a finite number above 0")
-    return number
-
-
-def _time_in_force(value: TimeInForce | str) -> TimeInForce:
-    try:
-        return TimeInForce(value)
-    except ValueError:
-        raise ConfigError(f"time_in_force {value!r} is not known; use {', '.join(TimeInForce)}") from None
-
-
-def _check_id(client_order_id: object) -> str:
-    if not isinstance(client_order_id, str):
-        raise ConfigError(f"client_order_id {client_order_id!r} is not one; use what buy or sell returned")
-    return client_order_id

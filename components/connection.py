@@ -55,11 +55,14 @@ class Connection:
         self._decoder: msgspec.msgpack.Decoder[OrchestratorMessage] = msgspec.msgpack.Decoder(
             OrchestratorMessage
         )
-        self._socket.connect(endpoint)
-        self.send(
-            Hello(protocol_version=PROTOCOL_VERSION, token=token, component=name, process_id=os.getpid())
-        )
-        self.welcome = self._receive_welcome()
+        hello = Hello(protocol_version=PROTOCOL_VERSION, token=token, component=name, process_id=os.getpid())
+        try:
+            self._socket.connect(endpoint)
+            self.send(hello)
+            self.welcome = self._receive_welcome()
+        except BaseException:
+            self.close()
+            raise
 
     def _receive_welcome(self) -> Welcome:
         answer = self.receive(slices_max=_WELCOME_SLICES)
@@ -70,8 +73,17 @@ class Connection:
         return answer
 
     def send(self, message: ComponentMessage) -> None:
-        """Send one message."""
-        self._socket.send(self._encode(message))
+        """Send one message.
+
+        Raises
+        ------
+        ComponentError
+            If the orchestrator takes nothing any more.
+        """
+        try:
+            self._socket.send(self._encode(message))
+        except zmq.Again:
+            raise ComponentError("the orchestrator takes no messages any more; this component ends") from None
 
     def receive(self, slices_max: int | None = None) -> OrchestratorMessage:
         """Return the next message; between slices of a second look whether the orchestrator still lives.

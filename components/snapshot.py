@@ -32,8 +32,12 @@ def to_ns(moment: dt.datetime) -> int:
     Raises
     ------
     ConfigError
-        If the datetime has no timezone.
+        If it is no datetime or has no timezone.
     """
+    if not isinstance(moment, dt.datetime):
+        raise ConfigError(
+            f"time {moment!r} is no datetime; use snapshot.time + timedelta(...), such as timedelta(minutes=1)"
+        )
     if moment.tzinfo is None:
         raise ConfigError(
             f"time {moment} has no timezone; use snapshot.time + timedelta(...), or tzinfo=timezone.utc"
