@@ -17,6 +17,7 @@ from orchestrator.candle import Candle, Opening
 from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError
 from orchestrator.market.candles import Candles, Columns, values_digest
+from orchestrator.market.finer import FinerSeries
 from orchestrator.market.resample import resample
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 from orchestrator.protocol import CandleFlag
@@ -48,6 +49,8 @@ class Market:
         Whose candles they are; the exchange decides where weeks begin.
     start_ns, end_ns
         The run. Ticks are the times in (start_ns, end_ns] at which a candle of any coin closes.
+    finer
+        For coins that have them, the series that decide what happened inside a candle, the finest first.
     notes
         Remarks for the user, one line each.
     """
@@ -61,6 +64,7 @@ class Market:
         timeframe_ns: int,
         start_ns: int,
         end_ns: int,
+        finer: dict[str, tuple[FinerSeries, ...]] | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.coins = tuple(candles)
@@ -72,6 +76,7 @@ class Market:
         self.end_ns = end_ns
         self.notes = notes
         self._visible = {coin: _opened_before(columns, end_ns) for coin, columns in candles.items()}
+        self._finer = finer or {}
         self._resampled: dict[tuple[str, int], Candles] = {}
         self.tick_times_ns = self._find_ticks()
         self.tick_count = len(self.tick_times_ns)
@@ -98,6 +103,17 @@ class Market:
         """Return the candle that closes exactly at the time, None when there is none."""
         candle = self.last_closed(coin, sim_time_ns)
         return candle if candle is not None and candle.close_time_ns == sim_time_ns else None
+
+    def finer_candles(self, coin: str, sim_time_ns: int) -> tuple[Candle, ...]:
+        """Return the finer candles of the run's candle that closes exactly at the time, oldest first.
+
+        They cover all of it and sum to it; empty when there is no such candle, or none finer that do.
+        """
+        for series in self._finer.get(coin, ()):
+            parts = series.parts_of(sim_time_ns - self.timeframe_ns)
+            if parts:
+                return parts
+        return ()
 
     def opening_at(self, coin: str, sim_time_ns: int) -> Opening | None:
         """Return the open of the run's candle that contains the time, None in a gap or outside the data."""
@@ -227,6 +243,9 @@ class Market:
         total = hashlib.sha256(f"{self.exchange}\n{self.quote}\n{self.timeframe_ns}\n".encode())
         for coin, candles in self._visible.items():
             total.update(f"{coin} {values_digest(candles)}\n".encode())
+        for coin, found in self._finer.items():
+            for series in found:
+                total.update(f"{coin} {series.timeframe_ns} {series.digest}\n".encode())
         return total.hexdigest()
 
 

@@ -8,6 +8,7 @@ from orchestrator.errors import DataError
 from orchestrator.market.cache import entries_of, series_in
 from orchestrator.market.candles import Candles, time_text
 from orchestrator.market.choice import Choice, choose_series
+from orchestrator.market.finer import finer_notes, load_finer
 from orchestrator.market.gaps import accept_gaps, gaps_in_run
 from orchestrator.market.mapped import map_series
 from orchestrator.market.market import Market
@@ -56,11 +57,13 @@ def load_market(
     candles = {coin: map_series(cache, choice.key(coin)) for coin in coins}
     timeframe_ns = choice.key(coins[0]).timeframe_ns
     _require_candles(candles, timeframe_ns, start_ns, end_ns)
+    finer = {coin: load_finer(cache, choice.key(coin), c, start_ns, end_ns) for coin, c in candles.items()}
     found = {coin: gaps_in_run(c, timeframe_ns, start_ns, end_ns) for coin, c in candles.items()}
     notes = [
         *_quote_note(choice.quote),
         *_span_notes(candles, timeframe_ns, start_ns, end_ns),
         *accept_gaps(found, gaps, max_gap_ns),
+        *finer_notes(finer),
     ]
     return Market(
         candles,
@@ -69,6 +72,7 @@ def load_market(
         timeframe_ns=timeframe_ns,
         start_ns=start_ns,
         end_ns=end_ns,
+        finer=finer,
         notes=tuple(notes),
     )
 
