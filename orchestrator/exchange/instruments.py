@@ -1,7 +1,8 @@
 """The trading rules of each coin: tick size, lot size and minimum notional, with defaults by venue.
 
-The table below was written by hand from the venues' published rules of 2024. It is never derived from market
-data: the number of digits in later candles would tell a run something about its future.
+The table below holds typical rules, written by hand and checked against no venue; venues change theirs. What
+matters to a result belongs into `[instrument.COIN]` of replay.toml. The table is never derived from market data:
+the number of digits in later candles would tell a run something about its future.
 """
 
 from __future__ import annotations
