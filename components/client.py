@@ -25,7 +25,7 @@ from components import checks
 from components.connection import Connection
 from components.history import Candles
 from components.snapshot import SignalBook, Snapshot, from_ns, to_ns, unknown_coin
-from orchestrator.errors import ConfigError, ProtocolError
+from orchestrator.errors import ComponentError, ConfigError, ProtocolError
 from orchestrator.protocol import (
     NUMBER_DIGITS_MAX,
     AccountState,
@@ -223,6 +223,8 @@ class Replay:
         answer = self._connection.receive()
         if isinstance(answer, QueryRefused):
             raise ConfigError(answer.reason)
+        if isinstance(answer, Stop):
+            raise ComponentError(f"the replay ended while history was asked for: {answer.reason}")
         if not isinstance(answer, ClosedCandles):
             raise ProtocolError(f"expected candles, received {type(answer).__name__}")
         return Candles(answer)
