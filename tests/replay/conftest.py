@@ -31,7 +31,10 @@ def empty_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     # The name is short: the path of a socket holds 107 bytes.
     place = Place(tmp_path_factory.mktemp("r"))
     yield place
-    assert place.is_clean(), f"left: processes {place.processes()}, sockets {place.socket_files()}"
+    is_clean = place.is_clean()
+    left = f"left: processes {place.processes()}, sockets {place.socket_files()}"
+    place.close()
+    assert is_clean, left
 
 
 @pytest.fixture

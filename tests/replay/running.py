@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -75,11 +78,11 @@ class Run:
 
 
 class Running:
-    """A command that goes on; what it prints goes into files."""
+    """A command that goes on; what it prints goes into files of a folder."""
 
     def __init__(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> None:
-        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
-        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+        self._stdout, self._stderr = folder / f"{words[0]}.stdout", folder / f"{words[0]}.stderr"
+        with self._stdout.open("xb") as stdout, self._stderr.open("xb") as stderr:
             self.process = subprocess.Popen(
                 [*REPLAY, *words],
                 stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL, env=environment, cwd=folder,
@@ -102,6 +105,7 @@ class Place:
         self.sockets = root / "s"
         for folder in (self.cache, self.results, self.data, self.sockets):
             folder.mkdir(exist_ok=True)
+        self._launched: list[Running] = []
 
     # ------------------------------------------------------------ commands
 
@@ -123,8 +127,10 @@ class Place:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def launch(self, *words: object, environment: Mapping[str, str] | None = None) -> Running:
-        """Begin a command."""
-        return Running(tuple(map(str, words)), self.root, environment or self.environment())
+        """Begin a command; of each name one."""
+        running = Running(tuple(map(str, words)), self.root, environment or self.environment())
+        self._launched.append(running)
+        return running
 
     def run(self, config: Path, name: str = "run", *words: object, **more: str) -> Run:
         """Run a configuration that completes."""
@@ -147,6 +153,14 @@ class Place:
         """Return what stands in the folder for sockets, but for the locks of cores, which stay."""
         found = (str(path.relative_to(self.sockets)) for path in self.sockets.rglob("*"))
         return sorted(path for path in found if not path.startswith("replay-cores"))
+
+    def close(self) -> None:
+        """End what a test that failed has left."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for running in self._launched:
+            running.process.wait(SECONDS_MAX)
 
     def is_clean(self, seconds: float = 2.0) -> bool:
         """Return whether neither process nor socket is left, within the wall seconds."""
