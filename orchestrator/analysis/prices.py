@@ -10,6 +10,8 @@ import numpy as np
 from orchestrator.analysis.curve import FloatArray, IntArray
 from orchestrator.config import NS_PER_DAY, load_settings, parse_duration_ns
 from orchestrator.errors import ReplayError
+from orchestrator.market.candles import Candles
+from orchestrator.market.gaps import Gap, gaps_in_run
 from orchestrator.market.market import Market
 from orchestrator.market.store import load_market
 from orchestrator.runs.layout import CONFIG_FILE
@@ -21,13 +23,14 @@ __all__ = [
     "closes_at",
     "daily_closes",
     "first_price",
+    "gaps_of",
     "load_prices",
     "other_market",
 ]
 
 _CLOSE: Final = 3  # column of a price block
 _CHUNK: Final = 16_384  # ticks; a block of all of them would hold five columns of which one is needed
-_HISTORY_DAYS: Final = 100_000
+_CANDLES_MAX: Final = 2**31  # all there are
 
 
 class RunPrices(NamedTuple):
@@ -112,8 +115,15 @@ def daily_closes(market: Market, coin: str, end_ns: int) -> DailyCloses | None:
     """Return the closes of days as known at a time; None when candles are longer than a day."""
     if NS_PER_DAY % market.timeframe_ns:
         return None
-    columns = market.history(coin, "1d", _HISTORY_DAYS, end_ns)
+    columns = market.history(coin, "1d", _CANDLES_MAX, end_ns)
     return DailyCloses(columns.open_times_ns + NS_PER_DAY, columns.values[_CLOSE])
+
+
+def gaps_of(market: Market, coin: str, end_ns: int) -> list[Gap]:
+    """Return the stretches of a run, up to a time, in which a coin has no candles."""
+    columns = market.history(coin, market.timeframe, _CANDLES_MAX, end_ns)
+    candles = Candles(columns.open_times_ns, *columns.values)
+    return gaps_in_run(candles, market.timeframe_ns, market.start_ns, end_ns)
 
 
 def _market_of(run: Run, cache: Path) -> Market:

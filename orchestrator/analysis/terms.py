@@ -33,16 +33,21 @@ def terms_of(run: Run, initial_cash: Decimal | None = None) -> Terms:
     account = run.configuration.get("account", {})
     return Terms(
         start_ns=parse_date_ns(run.manifest.sim_start),
-        initial_cash=_configured_cash(run, account) if initial_cash is None else initial_cash,
+        initial_cash=_configured_cash(run) if initial_cash is None else initial_cash,
         currency=str(account.get("currency", "")),
         taker_fee_rate=_taker_fee_bps(run.configuration.get("execution_model", {})) / 10_000,
     )
 
 
-def _configured_cash(run: Run, account: dict[str, Any]) -> Decimal:
+def _configured_cash(run: Run) -> Decimal:
+    # The accounts of one run are one here: equity.parquet has their sum.
+    shared, named = run.configuration.get("account", {}), run.configuration.get("accounts", {})
     try:
-        return Decimal(account["initial_cash"])
-    except (KeyError, TypeError, ArithmeticError):
+        cash = [Decimal(account["initial_cash"]) for account in named.values()]
+        if not cash or "initial_cash" in shared:  # absent when every component has an account of its own
+            cash.append(Decimal(shared["initial_cash"]))
+        return sum(cash, Decimal(0))
+    except (AttributeError, KeyError, TypeError, ArithmeticError):
         path = run.directory / CONFIG_FILE
         raise DataError(
             f"{path} does not say account.initial_cash; restore it from a copy of the run"

@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "orchestrator.cli.demo:demo",
     "new": "orchestrator.cli.new:new",
     "start": "orchestrator.cli.start:start",
+    "analyze": "orchestrator.cli.analyze:analyze",
     "data": "orchestrator.cli.data:data",
     "watch": "orchestrator.cli.watch:watch",
     "control": "orchestrator.cli.control:control",

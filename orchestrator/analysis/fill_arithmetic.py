@@ -1,0 +1,112 @@
+"""Why a fill has its price: the reference, each part of the slippage, the share of the volume and the fee."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Final
+
+from orchestrator.analysis.explain_words import RULES, moment_text, number_text
+from orchestrator.analysis.trades import exact_money
+from orchestrator.exchange.money import BPS, EXACT, ROUNDED, fee_amount
+from orchestrator.exchange.vocabulary import Rule, SlippagePart
+from orchestrator.execution_settings import ExecutionModelSettings
+from orchestrator.runs.reader import Row
+
+__all__ = ["fill_lines"]
+
+_SHOWN: Final = Decimal("1e-8")  # of numbers that are derived from rounded ones
+_MAKER_RULES: Final = (Rule.MAKER_THROUGH, Rule.MAKER_TOUCH)
+
+
+def fill_lines(fill: Row, model: ExecutionModelSettings, fee_rate: Decimal, currency: str) -> list[str]:
+    """Return the arithmetic of one fill, one line a step.
+
+    Parameters
+    ----------
+    fill
+        A row of fills.jsonl.
+    model
+        What the run assumed, resolved.
+    fee_rate
+        Fraction of the notional that this fill paid.
+    currency
+        Of the account.
+    """
+    lines = [_reference(fill)]
+    if fill["rule"] not in _MAKER_RULES:
+        lines += _slippage(fill, model)
+    lines.append(_share(fill))
+    with exact_money():
+        notional = fill["qty"] * fill["fill_price"]
+    lines.append(
+        f"fee        {number_text(notional)} × {number_text(fee_rate / BPS)} bp = "
+        f"{number_text(fill['fees'])} {currency}{_fee_note(notional, fee_rate, fill['fees'])}"
+    )
+    return lines
+
+
+def _reference(fill: Row) -> str:
+    price, candle = number_text(fill["reference_price"]), moment_text(fill["reference_candle"])
+    source = {
+        Rule.STOP_REACHED: f"its stop price, reached in the candle of {candle}",
+        Rule.MAKER_THROUGH: f"its limit price, traded through by the candle of {candle}",
+        Rule.MAKER_TOUCH: f"its limit price, touched by the candle of {candle}",
+    }.get(fill["rule"], f"the open of the candle of {candle}")
+    return f"reference  {price}: {source} ({fill['rule']}: {RULES.get(fill['rule'], 'unknown rule')})"
+
+
+def _slippage(fill: Row, model: ExecutionModelSettings) -> list[str]:
+    parts: dict[str, Decimal] = fill["slippage_parts"]
+    total = " + ".join(f"{name} {number_text(bps)}" for name, bps in parts.items()) or "none"
+    lines = [f"slippage   {total} = {number_text(fill['slippage_bps'])} bp"]
+    lines += [f"           {name}: {_part(name, bps, fill, model)}" for name, bps in parts.items()]
+    named = sum((bps for name, bps in parts.items() if name != SlippagePart.ROUNDING), Decimal(0))
+    sign, way = ("+", "up") if fill["side"] == "buy" else ("−", "down")
+    with exact_money():
+        raw = fill["reference_price"] * (1 + (named if sign == "+" else -named) * BPS)
+    rounded = "" if raw == fill["fill_price"] else f", {way} to the tick: {number_text(fill['fill_price'])}"
+    lines.append(
+        f"price      {number_text(fill['reference_price'])} × (1 {sign} {number_text(named)} / 10000) = "
+        f"{number_text(raw)}{rounded}"
+    )
+    return lines
+
+
+def _part(name: str, bps: Decimal, fill: Row, model: ExecutionModelSettings) -> str:
+    with localcontext(ROUNDED):
+        if name == SlippagePart.BASE:
+            return f"slippage_bps = {number_text(model.slippage_bps)}"
+        if name == SlippagePart.VOLATILITY and model.slippage_bps:
+            factor = (1 + bps / model.slippage_bps).quantize(_SHOWN)
+            return (
+                f"{number_text(model.slippage_bps)} × (m − 1), m = {number_text(factor)}: the last candle's range "
+                "over the median of the last 100"
+            )
+        if name == SlippagePart.IMPACT and model.impact_bps:
+            share = ((bps / model.impact_bps) ** 2).quantize(_SHOWN)
+            volume = (fill["qty"] / share).quantize(_SHOWN) if share else Decimal(0)
+            return (
+                f"{number_text(model.impact_bps)} × √({number_text(fill['qty'])} / {number_text(volume)}), "
+                "quantity over the volume of the last closed candle"
+            )
+        if name == SlippagePart.SPREAD:
+            return f"half_spread_bps = {number_text(model.half_spread_bps)}"
+        return "to the tick, against the trader"
+
+
+def _share(fill: Row) -> str:
+    qty, share = number_text(fill["qty"]), fill["participation"]
+    if not share:
+        return f"quantity   {qty}: no volume bounds it"
+    with localcontext(ROUNDED):
+        volume = (fill["qty"] / share).quantize(_SHOWN)
+    own = fill["rule"] in (*_MAKER_RULES, Rule.STOP_REACHED, Rule.STOP_GAP)
+    whose = "of that candle" if own else "of the last closed candle"
+    return f"quantity   {qty} is {number_text(share * 100)} % of the volume {whose}, {number_text(volume)}"
+
+
+def _fee_note(notional: Decimal, fee_rate: Decimal, fee: Decimal) -> str:
+    with localcontext(EXACT):
+        if fee_amount(notional, fee_rate) != fee:
+            return " (not what config.toml says)"
+        return "" if notional * fee_rate == fee else " (rounded up to 8 decimals)"
