@@ -12,7 +12,7 @@ help:            ## This list
 
 demo: $(VENV)/.installed     ## Make an environment, install, replay a month of a synthetic market
 	@$(BIN)/replay demo
-	@echo "\nthe command is $(BIN)/replay; '. $(BIN)/activate' puts it on your PATH\n"
+	@printf '%s\n' "" "the command is $(BIN)/replay; '. $(BIN)/activate' puts it on your PATH"
 
 install: $(VENV)/.installed  ## Make an environment and install the command into it
 
