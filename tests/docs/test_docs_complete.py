@@ -16,6 +16,7 @@ from orchestrator.config import (
     DataSettings,
     ExecutionModelSettings,
     InstrumentSettings,
+    NamedAccountSettings,
     Settings,
 )
 from orchestrator.engine.events import EventKind
@@ -35,11 +36,13 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "Top level": Settings,
     "[data]": DataSettings,
     "[account]": AccountSettings,
+    "[accounts.NAME]": NamedAccountSettings,
+    "[accounts.NAME]": NamedAccountSettings,
     "[execution_model]": ExecutionModelSettings,
     "[instrument.COIN]": InstrumentSettings,
     "[[component]]": ComponentSettings,
 }
-TABLES = {"data", "account", "execution_model", "instrument", "component"}  # sections of their own
+TABLES = {"data", "account", "accounts", "execution_model", "instrument", "component"}  # sections of their own
 
 
 def names(struct: type[msgspec.Struct]) -> list[str]:
