@@ -37,7 +37,6 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "[data]": DataSettings,
     "[account]": AccountSettings,
     "[accounts.NAME]": NamedAccountSettings,
-    "[accounts.NAME]": NamedAccountSettings,
     "[execution_model]": ExecutionModelSettings,
     "[instrument.COIN]": InstrumentSettings,
     "[[component]]": ComponentSettings,
