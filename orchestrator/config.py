@@ -22,6 +22,7 @@ from orchestrator.execution_settings import ExecutionModelSettings, validate_exe
 from orchestrator.settings_section import Section, explain, refuse_unknown_keys
 
 __all__ = [
+    "MAIN_ACCOUNT",
     "NS_PER_DAY",
     "NS_PER_MS",
     "NS_PER_SECOND",
@@ -32,6 +33,7 @@ __all__ = [
     "DataSettings",
     "ExecutionModelSettings",
     "InstrumentSettings",
+    "NamedAccountSettings",
     "Settings",
     "component_from_command",
     "load_settings",
@@ -39,6 +41,9 @@ __all__ = [
     "parse_duration_ns",
     "parse_timeframe_ns",
 ]
+
+MAIN_ACCOUNT: Final = "main"
+"""Name of the account of `[account]`, which every component shares that names no other."""
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_SECOND: Final = 1_000_000_000
@@ -75,6 +80,12 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     initial_cash: Decimal = Decimal(10_000)
 
 
+class NamedAccountSettings(Section, frozen=True, kw_only=True):
+    """[accounts.NAME]: an account of its own for the components that name it."""
+
+    initial_cash: Decimal = Decimal(10_000)
+
+
 class InstrumentSettings(Section, frozen=True, kw_only=True):
     """[instrument.COIN]: rules of one coin; what is absent comes from the built-in table."""
 
@@ -91,6 +102,7 @@ class ComponentSettings(Section, frozen=True, kw_only=True):
     stage: int = 1  # stages are woken in ascending order at every tick
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     workdir: str | None = None  # None: the folder of replay.toml, or the current one
+    account: str | None = None  # an account of [accounts]; None: the shared one of [account]
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -106,6 +118,7 @@ class Settings(Section, frozen=True, kw_only=True):
     cpu_affinity: Literal["auto", "one", "all"] = "auto"
     data: DataSettings = DataSettings()
     account: AccountSettings = AccountSettings()
+    accounts: dict[str, NamedAccountSettings] = msgspec.field(default_factory=dict)
     execution_model: ExecutionModelSettings = ExecutionModelSettings()
     instrument: dict[str, InstrumentSettings] = msgspec.field(default_factory=dict)
     component: tuple[ComponentSettings, ...] = ()
@@ -125,9 +138,28 @@ class Settings(Section, frozen=True, kw_only=True):
         """Simulated seconds per wall second; None never waits."""
         return None if self.speed == "max" else float(self.speed)
 
+    @property
+    def is_account_shared(self) -> bool:
+        """Whether any component uses the account of `[account]`."""
+        return not self.component or any(component.account is None for component in self.component)
+
+    @property
+    def cash_by_account(self) -> dict[str, Decimal]:
+        """Initial cash of the accounts that the components use."""
+        shared = {MAIN_ACCOUNT: self.account.initial_cash} if self.is_account_shared else {}
+        return shared | {name: account.initial_cash for name, account in self.accounts.items()}
+
+    @property
+    def initial_cash(self) -> Decimal:
+        """Initial cash of all accounts together."""
+        return sum(self.cash_by_account.values(), Decimal(0))
+
     def to_toml(self) -> str:
         """Return the settings as a TOML document that `load_settings` reads back to an equal value."""
-        return tomli_w.dumps(_without_none(msgspec.to_builtins(self, builtin_types=_TOML_TYPES)))
+        plain = _without_none(msgspec.to_builtins(self, builtin_types=_TOML_TYPES))
+        if not self.is_account_shared:  # it has no effect, so it may not be said
+            del plain["account"]["initial_cash"]
+        return tomli_w.dumps(plain)
 
     def identity(self) -> dict[str, Any]:
         """Return the part that can change a result: no paths, speed, timeouts or affinity."""
@@ -236,6 +268,11 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = _place_components(settings, base)
     _validate(settings)
+    if not settings.is_account_shared and "initial_cash" in merged.get("account", {}):
+        raise ConfigError(
+            "account.initial_cash has no effect, since every component names an account of its own; "
+            "remove it, or the account of a component"
+        )
     return msgspec.structs.replace(settings, execution_model=settings.execution_model.resolved())
 
 
@@ -311,6 +348,7 @@ def _validate(settings: Settings) -> None:
         )
     _validate_data(settings.data)
     _validate_account(settings.account)
+    _validate_accounts(settings)
     validate_execution_model(settings.execution_model)
     for coin, rules in settings.instrument.items():
         _validate_instrument(coin, rules, settings.coins)
@@ -322,10 +360,35 @@ def _validate_account(account: AccountSettings) -> None:
         raise ConfigError(
             f"account.currency {account.currency!r} is not understood; write such as USD or EUR"
         )
-    if not (account.initial_cash.is_finite() and 0 < account.initial_cash < _AMOUNT_MAX):
-        raise ConfigError(
-            f"account.initial_cash {account.initial_cash} is out of range; above 0, below {_AMOUNT_MAX}"
-        )
+    _validate_cash("account", account.initial_cash)
+
+
+def _validate_cash(section: str, cash: Decimal) -> None:
+    if not (cash.is_finite() and 0 < cash < _AMOUNT_MAX):
+        raise ConfigError(f"{section}.initial_cash {cash} is out of range; above 0, below {_AMOUNT_MAX}")
+
+
+def _validate_accounts(settings: Settings) -> None:
+    used = [component.account for component in settings.component]
+    for name, account in settings.accounts.items():
+        if name == MAIN_ACCOUNT or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"accounts.{name} is not allowed: a letter, then up to 31 letters, digits, _ or -, "
+                f"and {MAIN_ACCOUNT} is the account of [account]"
+            )
+        _validate_cash(f"accounts.{name}", account.initial_cash)
+        if name not in used:
+            raise ConfigError(
+                f'accounts.{name} has no effect, since no component has account = "{name}"; '
+                "name it in a [[component]], or remove it"
+            )
+    for component in settings.component:
+        if component.account is not None and component.account not in settings.accounts:
+            known = f"known accounts: {', '.join(settings.accounts)}; " if settings.accounts else ""
+            raise ConfigError(
+                f"component {component.name}: account {component.account!r} does not exist; {known}"
+                f"write [accounts.{component.account}], or leave account out to share [account]"
+            )
 
 
 def _validate_instrument(coin: str, rules: InstrumentSettings, coins: tuple[str, ...]) -> None:

@@ -143,7 +143,7 @@ BAD = [
     # keys that do not exist, in every section, with the nearest that does
     ("sed = 7", "unknown key sed; did you mean seed?"),
     ("strat_date = 2024-01-01", "did you mean start_date?"),
-    ("zzz = 1", "known keys: account, coins, component"),
+    ("zzz = 1", "known keys: account, accounts, coins, component"),
     ("[data]\ngap = 'fail'", "unknown key data.gap; did you mean gaps?"),
     ("[account]\ninitialcash = 1", "unknown key account.initialcash; did you mean initial_cash?"),
     (
@@ -194,6 +194,29 @@ BAD = [
     ("[account]\ninitial_cash = -5", "account.initial_cash -5 is out of range"),
     ("[account]\ninitial_cash = nan", "account.initial_cash NaN is out of range"),
     ("[account]\ninitial_cash = inf", "account.initial_cash Infinity is out of range"),
+    ("[accounts.alice]\ninitial_cash = 5", "accounts.alice has no effect, since no component has account"),
+    ("[accounts.main]\ninitial_cash = 5", "accounts.main is not allowed"),
+    (
+        f"{COMPONENT}account = 'bob'",
+        "account 'bob' does not exist; write [accounts.bob], or leave account out",
+    ),
+    (
+        (
+            f"{COMPONENT}account = 'bob'\n{COMPONENT.replace('thinker', 'b')}account = 'alice'\n"
+            f"{COMPONENT.replace('thinker', 'c')}account = 'carol'\n"
+            "[accounts.alice]\ninitial_cash = 5\n[accounts.carol]\ninitial_cash = 5"
+        ),
+        "account 'bob' does not exist; known accounts: alice, carol",
+    ),
+    (
+        f"{COMPONENT}account = 'alice'\n[accounts.alice]\ninitial_cash = 0",
+        "accounts.alice.initial_cash 0 is out",
+    ),
+    (f"{COMPONENT}account = 'alice'\n[accounts.alice]\ncash = 0", "unknown key accounts.alice.cash"),
+    (
+        f"{COMPONENT}account = 'alice'\n[accounts.alice]\ninitial_cash = 1\n[account]\ninitial_cash = 5",
+        "account.initial_cash has no effect, since every component names an account of its own",
+    ),
     ("[account]\ncurrency = ''", "account.currency '' is not understood; write such as USD"),
     ("[instrument.BTC]\ntick_size = 0", "instrument.BTC.tick_size 0 is out of range"),
     ("[instrument.BTC]\nlot_size = nan", "instrument.BTC.lot_size NaN is out of range"),
@@ -398,6 +421,34 @@ class TestWayBack:
         )
         again = load_settings(write(first.to_toml()), {})
         assert again == first
+
+
+class TestAccounts:
+    SEPARATE = (
+        f"{HEAD}{COMPONENT}account = 'alice'\n[[component]]\nname = 'b'\ncommand = ['x']\n"
+        "[accounts.alice]\ninitial_cash = 700\n"
+    )
+
+    def test_components_share_one_unless_they_name_another(self, write: Any) -> None:
+        assert load_settings(write(HEAD + COMPONENT), {}).cash_by_account == {"main": 10_000}
+        found = load_settings(write(self.SEPARATE), {})
+        assert found.cash_by_account == {"main": 10_000, "alice": 700}
+        assert found.initial_cash == 10_700
+        assert load_settings(write(found.to_toml()), {}) == found
+
+    def test_what_no_component_shares_is_not_there(self, write: Any) -> None:
+        found = load_settings(
+            write(self.SEPARATE + "[accounts.bob]\ninitial_cash = 3\n"),
+            {
+                "component": [
+                    {"name": "a", "command": ["x"], "account": "alice"},
+                    {"name": "b", "command": ["x"], "account": "bob"},
+                ]
+            },
+        )
+        assert found.cash_by_account == {"alice": 700, "bob": 3}
+        assert "initial_cash" not in tomllib.loads(found.to_toml())["account"]
+        assert load_settings(write(found.to_toml()), {}) == found
 
 
 class TestIdentity:

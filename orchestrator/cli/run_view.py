@@ -119,7 +119,7 @@ def _explain_end(plan: RunPlan, result: RunResult) -> None:
 
 def _headline(plan: RunPlan) -> Headline | None:
     run = open_run(plan.directory)
-    return headline_of(run, initial_cash=plan.settings.account.initial_cash, market=_Marks(plan))
+    return headline_of(run, initial_cash=plan.settings.initial_cash, market=_Marks(plan))
 
 
 class _Marks:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from orchestrator.config import MAIN_ACCOUNT
 from orchestrator.engine.engine import ComponentPlace, Engine
 from orchestrator.errors import ComponentError, InvariantError, ReplayError
 from orchestrator.exchange.exchange import Exchange
@@ -42,7 +43,6 @@ from orchestrator.runtime.transport import Endpoints
 
 __all__ = ["RunResult", "run_replay"]
 
-_ACCOUNT = "main"
 _GRACE_SECONDS = 5.0
 _TERM_SECONDS = 2.0
 _FAILED_GRACE_SECONDS = 1.0  # a run that failed has nothing to wait for
@@ -351,7 +351,7 @@ def _make_engine(plan: RunPlan) -> Engine:
         coins=market.coins,
         instruments=plan.instruments,
         model=settings.execution_model,
-        accounts={_ACCOUNT: settings.account.initial_cash},
+        accounts=settings.cash_by_account,
         seed=settings.seed,
         end_ns=settings.end_ns,
     )
@@ -360,7 +360,9 @@ def _make_engine(plan: RunPlan) -> Engine:
         history=market.history,
         exchange=exchange,
         components=tuple(
-            ComponentPlace(name=c.settings.name, stage=c.settings.stage, account=_ACCOUNT)
+            ComponentPlace(
+                name=c.settings.name, stage=c.settings.stage, account=c.settings.account or MAIN_ACCOUNT
+            )
             for c in plan.components
         ),
         currency=settings.account.currency,

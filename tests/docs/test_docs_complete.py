@@ -41,7 +41,14 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "[instrument.COIN]": InstrumentSettings,
     "[[component]]": ComponentSettings,
 }
-TABLES = {"data", "account", "accounts", "execution_model", "instrument", "component"}  # sections of their own
+TABLES = {
+    "data",
+    "account",
+    "accounts",
+    "execution_model",
+    "instrument",
+    "component",
+}  # sections of their own
 
 
 def names(struct: type[msgspec.Struct]) -> list[str]:
