@@ -17,6 +17,7 @@ Both directions of the socket carry one JSON object a line. Requests have a `do`
     signal      name, signum                                to the component's process group
     signal_all  signum                                      to everything that is left
     kill                                                    SIGKILL until nothing is left
+    remove      directory                                   this folder of sockets, when all has ended
 
 Reports have a `type`: started, exited, log_lost, emptied, failed (see `supervisor`).
 """
@@ -146,6 +147,7 @@ class Guardian:
         self._components: list[Component] = []
         self._running: dict[int, Component] = {}  # not yet reaped, by pid
         self._spawned_count = 0
+        self._leftovers: list[str] = []  # folders that nobody else removes when the orchestrator was killed
         self._is_empty = True
         self._is_killing = False
         self._end_time: float | None = None  # monotonic; set when the socket has ended
@@ -165,6 +167,8 @@ class Guardian:
             self._drain(component)
             self._close_output(component)
         self._flush()
+        for directory in self._leftovers:
+            _remove_sockets(directory)
 
     def fail(self, reason: str) -> None:
         """Report why the guardian cannot go on, and kill everything."""
@@ -230,6 +234,8 @@ class Guardian:
             self._signal_all(int(str(request["signum"])))
         elif action == "kill":
             self._is_killing = not self._is_empty
+        elif action == "remove":
+            self._leftovers.append(str(request["directory"]))
         else:
             raise ValueError(f"unknown request {action!r}")
 
@@ -402,12 +408,22 @@ def _kill(pid: int, signum: int) -> None:
         return
 
 
+def _remove_sockets(directory: str) -> None:
+    # Only what a run puts there: files at the top of the folder, and the folder.
+    try:
+        for name in os.listdir(directory):  # noqa: PTH208 - pathlib doubles the start-up time of this process
+            os.unlink(f"{directory}/{name}")  # noqa: PTH108 - as above
+        os.rmdir(directory)  # noqa: PTH106 - as above
+    except OSError:  # the orchestrator has removed it, or put something else there
+        return
+
+
 def _descendants(ancestor: int) -> list[tuple[int, int]]:
     # (pid, process group) of all living descendants, from one look at /proc; nothing where there is none.
     if not IS_LINUX:
         return []
     parents: dict[int, tuple[int, int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - pathlib doubles the start-up time of this process
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - as above
         if entry.isdigit():
             try:
                 with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - as above

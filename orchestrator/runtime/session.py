@@ -169,6 +169,8 @@ class _Session:
             contextlib.closing(self._affinity(supervisor)) as affinity,
             self._announced(live, bus, endpoints),
         ):
+            if endpoints.directory is not None:
+                supervisor.remove_at_end(endpoints.directory)
             self._start_components(supervisor, bus, endpoints, environment)
             pacer = Pacer(self._plan.settings.speed_factor)
             shell = Shell(

@@ -178,6 +178,10 @@ class Supervisor:
         place = {"workdir": str(workdir), "environment": environment, "log": str(log)}
         self._request({"do": "spawn", "name": name, "command": command, **place})
 
+    def remove_at_end(self, directory: Path) -> None:
+        """Let a folder of sockets go with the guardian, who outlives this process however it ends."""
+        self._request({"do": "remove", "directory": str(directory)})
+
     def poll(self) -> list[SupervisorEvent]:
         """Return what has happened since the last call, in order; never waits.
 

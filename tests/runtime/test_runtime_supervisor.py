@@ -277,6 +277,20 @@ class TestEnds:
         assert open_descriptors() == before
         assert {exited.signal for exited in supervisor.exits.values()} == {signal.SIGKILL}
 
+    def test_the_folder_of_sockets_goes_with_the_guardian(self, tmp_path: Path) -> None:
+        logs, gone, kept = (tmp_path / name for name in ("logs", "gone", "kept"))
+        for folder in (logs, gone, kept, kept / "folder"):
+            folder.mkdir()
+        supervisor = Supervisor(logs)
+        for folder in (gone, kept, tmp_path / "never"):
+            (folder / "file").touch() if folder.exists() else None
+            supervisor.remove_at_end(folder)
+        start_and_wait(supervisor, tmp_path, "one", SLEEP)
+        assert gone.exists()
+        supervisor.close()
+        assert not gone.exists()
+        assert (kept / "folder").exists()  # not a folder of sockets: nothing below it is touched
+
     def test_close_ends_a_guardian_that_is_stopped(
         self, processes: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
