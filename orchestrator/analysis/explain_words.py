@@ -22,7 +22,7 @@ REASONS: Final[dict[str, str]] = {
     Reason.INVALID_PRICE: "a price is not a finite number above 0, or absurdly large",
     Reason.PRICE_OFF_TICK: "a price is not a multiple of the tick size",
     Reason.INVALID_EXPIRY: "GTD needs a time later than the arrival, and only GTD may have one",
-    Reason.BELOW_MIN_NOTIONAL: "quantity × price is below the smallest that the coin allows",
+    Reason.BELOW_MIN_NOTIONAL: "quantity x price is below the smallest that the coin allows",
     Reason.INSUFFICIENT_BALANCE: "what it may cost was not available",
     Reason.NO_MARKET_DATA: "the coin had no closed candle yet",
     Reason.END_OF_DATA: "the coin's data had ended",

@@ -14,7 +14,6 @@ from orchestrator.runs.reader import Row
 
 __all__ = ["fill_lines"]
 
-_SHOWN: Final = Decimal("1e-8")  # of numbers that are derived from rounded ones
 _MAKER_RULES: Final = (Rule.MAKER_THROUGH, Rule.MAKER_TOUCH)
 
 
@@ -32,27 +31,30 @@ def fill_lines(fill: Row, model: ExecutionModelSettings, fee_rate: Decimal, curr
     currency
         Of the account.
     """
-    lines = [_reference(fill)]
+    lines = [
+        f"rule       {fill['rule']}: {RULES.get(fill['rule'], 'of a later version')}",
+        f"reference  {number_text(fill['reference_price'])}: {_reference(fill)}",
+    ]
     if fill["rule"] not in _MAKER_RULES:
         lines += _slippage(fill, model)
     lines.append(_share(fill))
     with exact_money():
         notional = fill["qty"] * fill["fill_price"]
     lines.append(
-        f"fee        {number_text(notional)} × {number_text(fee_rate / BPS)} bp = "
+        f"fee        {number_text(notional)} x {number_text(fee_rate / BPS)} bp = "
         f"{number_text(fill['fees'])} {currency}{_fee_note(notional, fee_rate, fill['fees'])}"
     )
     return lines
 
 
 def _reference(fill: Row) -> str:
-    price, candle = number_text(fill["reference_price"]), moment_text(fill["reference_candle"])
-    source = {
+    candle = moment_text(fill["reference_candle"])
+    sources = {
         Rule.STOP_REACHED: f"its stop price, reached in the candle of {candle}",
         Rule.MAKER_THROUGH: f"its limit price, traded through by the candle of {candle}",
         Rule.MAKER_TOUCH: f"its limit price, touched by the candle of {candle}",
-    }.get(fill["rule"], f"the open of the candle of {candle}")
-    return f"reference  {price}: {source} ({fill['rule']}: {RULES.get(fill['rule'], 'unknown rule')})"
+    }
+    return sources.get(fill["rule"], f"the open of the candle of {candle}")
 
 
 def _slippage(fill: Row, model: ExecutionModelSettings) -> list[str]:
@@ -61,12 +63,12 @@ def _slippage(fill: Row, model: ExecutionModelSettings) -> list[str]:
     lines = [f"slippage   {total} = {number_text(fill['slippage_bps'])} bp"]
     lines += [f"           {name}: {_part(name, bps, fill, model)}" for name, bps in parts.items()]
     named = sum((bps for name, bps in parts.items() if name != SlippagePart.ROUNDING), Decimal(0))
-    sign, way = ("+", "up") if fill["side"] == "buy" else ("−", "down")
+    sign, way = ("+", "up") if fill["side"] == "buy" else ("-", "down")
     with exact_money():
         raw = fill["reference_price"] * (1 + (named if sign == "+" else -named) * BPS)
     rounded = "" if raw == fill["fill_price"] else f", {way} to the tick: {number_text(fill['fill_price'])}"
     lines.append(
-        f"price      {number_text(fill['reference_price'])} × (1 {sign} {number_text(named)} / 10000) = "
+        f"price      {number_text(fill['reference_price'])} x (1 {sign} {number_text(named)} / 10000) = "
         f"{number_text(raw)}{rounded}"
     )
     return lines
@@ -77,16 +79,15 @@ def _part(name: str, bps: Decimal, fill: Row, model: ExecutionModelSettings) -> 
         if name == SlippagePart.BASE:
             return f"slippage_bps = {number_text(model.slippage_bps)}"
         if name == SlippagePart.VOLATILITY and model.slippage_bps:
-            factor = (1 + bps / model.slippage_bps).quantize(_SHOWN)
+            factor = 1 + bps / model.slippage_bps
             return (
-                f"{number_text(model.slippage_bps)} × (m − 1), m = {number_text(factor)}: the last candle's range "
+                f"{number_text(model.slippage_bps)} x (m - 1), m = {_about(factor)}: the last candle's range "
                 "over the median of the last 100"
             )
         if name == SlippagePart.IMPACT and model.impact_bps:
-            share = ((bps / model.impact_bps) ** 2).quantize(_SHOWN)
-            volume = (fill["qty"] / share).quantize(_SHOWN) if share else Decimal(0)
+            volume = fill["qty"] / (bps / model.impact_bps) ** 2
             return (
-                f"{number_text(model.impact_bps)} × √({number_text(fill['qty'])} / {number_text(volume)}), "
+                f"{number_text(model.impact_bps)} x sqrt({number_text(fill['qty'])} / {_about(volume)}), "
                 "quantity over the volume of the last closed candle"
             )
         if name == SlippagePart.SPREAD:
@@ -99,10 +100,16 @@ def _share(fill: Row) -> str:
     if not share:
         return f"quantity   {qty}: no volume bounds it"
     with localcontext(ROUNDED):
-        volume = (fill["qty"] / share).quantize(_SHOWN)
+        volume = fill["qty"] / share
     own = fill["rule"] in (*_MAKER_RULES, Rule.STOP_REACHED, Rule.STOP_GAP)
     whose = "of that candle" if own else "of the last closed candle"
-    return f"quantity   {qty} is {number_text(share * 100)} % of the volume {whose}, {number_text(volume)}"
+    return f"quantity   {qty} is {number_text(share * 100)} % of the volume {whose}, {_about(volume)}"
+
+
+def _about(value: Decimal) -> str:
+    # Derived from a number of 8 decimals, so its last digits mean nothing.
+    text = number_text(Decimal(f"{value:.6g}"))
+    return text if Decimal(text) == value else f"about {text}"
 
 
 def _fee_note(notional: Decimal, fee_rate: Decimal, fee: Decimal) -> str:

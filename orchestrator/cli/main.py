@@ -23,6 +23,7 @@ _COMMANDS = {
     "watch": "orchestrator.cli.watch:watch",
     "control": "orchestrator.cli.control:control",
     "runs": "orchestrator.cli.runs:runs",
+    "explain": "orchestrator.cli.explain:explain",
     "verify": "orchestrator.cli.verify:verify",
     "completion": "orchestrator.cli.completion:completion",
 }
