@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
 from orchestrator.errors import InvariantError
 from orchestrator.exchange.money import ZERO, plain
+from orchestrator.exchange.orders import Order
 from orchestrator.protocol import AccountState, Side
 
 __all__ = ["Account"]
@@ -122,7 +124,7 @@ class Account:
 
     def check(self, coin: str) -> None:
         """Raise unless cash and one coin equal what the recorded fills say."""
-        expected = self.initial_cash - self._notional_bought + self._notional_sold - self._paid_fees
+        expected = self._recorded_cash()
         if self.cash != expected:
             raise InvariantError(
                 f"account {self.name} has cash {self.cash}, its fills say {expected}; "
@@ -134,14 +136,17 @@ class Account:
                 f"{self._traded.get(coin, ZERO)}; history: {list(self._history)}"
             )
 
-    def validate(self, cash_held: Decimal, holdings_held: dict[str, Decimal]) -> None:
-        """Raise unless every balance adds up and the holds equal those of the open orders.
+    def _recorded_cash(self) -> Decimal:
+        return self.initial_cash - self._notional_bought + self._notional_sold - self._paid_fees
 
-        Parameters
-        ----------
-        cash_held, holdings_held
-            The sums over the account's open orders.
-        """
+    def validate(self, open_orders: Iterable[Order]) -> None:
+        """Raise unless every balance adds up and the holds equal those of the account's open orders."""
+        cash_held, holdings_held = ZERO, dict[str, Decimal]()
+        for order in open_orders:
+            if order.side is Side.BUY:
+                cash_held += order.hold
+            else:
+                holdings_held[order.coin] = holdings_held.get(order.coin, ZERO) + order.hold
         for coin in sorted(self.holdings.keys() | self._traded.keys()):
             self.check(coin)
         held = {coin: qty for coin, qty in self.holdings_held.items() if qty}

@@ -15,7 +15,6 @@ from orchestrator.errors import CausalityError, InvariantError
 from orchestrator.exchange.account import Account
 from orchestrator.exchange.admission import (
     expiry_reason,
-    hold_price,
     likely_price,
     notional_reason,
     prices_reason,
@@ -47,7 +46,7 @@ from orchestrator.exchange.orders import Order
 from orchestrator.exchange.replacing import propose
 from orchestrator.exchange.settlement import Outcomes, Settlement, identity, identity_of
 from orchestrator.exchange.vocabulary import Reason
-from orchestrator.protocol import AccountState, Side
+from orchestrator.protocol import AccountState
 
 __all__ = ["Exchange"]
 
@@ -159,21 +158,10 @@ class Exchange:
             for order in self._open.values():
                 order.check(self._now_ns)
                 self._books[order.coin].check(order)
-            for account in self._accounts.values():
-                self._validate_account(account)
+            for name, account in self._accounts.items():
+                account.validate([order for order in self._open.values() if order.request.account == name])
         finally:
             setcontext(before)
-
-    def _validate_account(self, account: Account) -> None:
-        cash_held, qty_held = ZERO, dict[str, Decimal]()
-        for order in self._open.values():
-            if order.request.account != account.name:
-                continue
-            if order.side is Side.BUY:
-                cash_held += order.hold
-            else:
-                qty_held[order.coin] = qty_held.get(order.coin, ZERO) + order.hold
-        account.validate(cash_held, qty_held)
 
     def _check_touched(self) -> None:
         for order in self._settlement.touched:
@@ -234,13 +222,9 @@ class Exchange:
         )
         if reason is not None:
             return reason
-        price = hold_price(event.side, event.limit_price, event.stop_price, close, self._model.fees.rate_max)
-        order = Order(event, arrival_time_ns=arrival_ns, hold_price=price)
-        return order if order.need() <= self._available(order) else Reason.INSUFFICIENT_BALANCE
-
-    def _available(self, order: Order) -> Decimal:
-        account = self._accounts[order.request.account]
-        return account.available_cash if order.side is Side.BUY else account.available_qty(order.coin)
+        price = self._settlement.hold_price(event.side, event.limit_price, event.stop_price, close)
+        order = self._settlement.order_type(event, arrival_time_ns=arrival_ns, hold_price=price)
+        return self._settlement.refusal(order, order.qty, price) or order
 
     # ------------------------------------------------------------ cancels and replaces
 
@@ -298,7 +282,7 @@ class Exchange:
 
     def _replace(self, order: Order, event: ReplaceRequested, out: Outcomes) -> None:
         instrument = self._books[order.coin].instrument
-        verdict = propose(order, event, instrument, self._model.fees.rate_max, self._available(order))
+        verdict = propose(order, event, instrument, self._settlement)
         if isinstance(verdict, Reason):
             out.append(self._refusal(event, verdict, self._now_ns))
             return

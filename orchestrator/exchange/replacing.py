@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orchestrator.exchange.admission import (
-    hold_price,
     likely_price,
     notional_reason,
     prices_reason,
@@ -16,6 +15,7 @@ from orchestrator.exchange.events import ReplaceRequested
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.exchange.money import ZERO, plain
 from orchestrator.exchange.orders import Order
+from orchestrator.exchange.settlement import Settlement
 from orchestrator.exchange.vocabulary import Reason
 from orchestrator.protocol import OrderType
 
@@ -55,15 +55,9 @@ class Replacement(NamedTuple):
 
 
 def propose(
-    order: Order, event: ReplaceRequested, instrument: Instrument, fee_rate_max: Decimal, available: Decimal
+    order: Order, event: ReplaceRequested, instrument: Instrument, settlement: Settlement
 ) -> Replacement | Reason:
-    """Return what the order becomes, or why it may not.
-
-    Parameters
-    ----------
-    available
-        What the account has beside the order's own hold: quote for a buy, base for a sell.
-    """
+    """Return what the order becomes, or why it may not."""
     order_type = order.request.order_type
     if order_type is OrderType.MARKET or (order_type is OrderType.STOP and order.is_triggered):
         return Reason.NOT_REPLACEABLE
@@ -82,10 +76,8 @@ def propose(
     reason = notional_reason(qty, price, instrument)
     if reason is not None:
         return reason
-    holding = hold_price(order.side, limit_price, stop_price, ZERO, fee_rate_max)
+    holding = settlement.hold_price(order.side, limit_price, stop_price, ZERO)
     replacement = Replacement(qty, limit_price, stop_price, holding)
     if not replacement.changes(order):
         return Reason.NOTHING_TO_CHANGE
-    if order.need_of(qty - order.filled_qty, holding) > available + order.hold:
-        return Reason.INSUFFICIENT_BALANCE
-    return replacement
+    return settlement.refusal(order, qty - order.filled_qty, holding) or replacement

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple, TypedDict
 
 from orchestrator.exchange.account import Account
+from orchestrator.exchange.admission import hold_price
 from orchestrator.exchange.book import Book
 from orchestrator.exchange.events import (
     OrderCancelled,
@@ -59,7 +60,15 @@ class Settlement:
     ----------
     touched
         Orders that the event in hand changed; the exchange checks them at its end and clears the list.
+
+    Notes
+    -----
+    This is the settlement of spot accounts; another kind of account replaces what it does otherwise.
     """
+
+    order_type: type[Order] = Order
+    shortage = Reason.INSUFFICIENT_BALANCE
+    """Why an order is refused, or a fill cut, that the account cannot pay."""
 
     def __init__(self, model: FillModel, books: dict[str, Book], accounts: dict[str, Account]) -> None:
         self._model = model
@@ -69,16 +78,14 @@ class Settlement:
         self.touched: list[Order] = []
 
     def settle(self, order: Order, trade: Trade, budget: Budget, sim_time_ns: int, out: Outcomes) -> bool:
-        """Carry out a trade, cut to the cash; return whether the order is still open.
+        """Carry out a trade, cut to what the account can pay; return whether the order is still open.
 
-        What the cash cannot pay is cancelled with reason `insufficient_balance`.
+        What it cannot pay is cancelled with the reason `shortage`.
         """
         account = self._accounts[order.request.account]
         instrument = self._books[order.coin].instrument
         fee_rate = self._model.fees.rate(account.name, trade.liquidity, sim_time_ns)
-        qty = trade.qty
-        if order.side is Side.BUY:
-            qty = _payable(trade, account.available_cash + order.hold, fee_rate, instrument.lot_size)
+        qty = self._payable(order, trade, fee_rate, instrument.lot_size)
         is_cut = qty < trade.qty
         if not is_cut:
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
@@ -91,9 +98,16 @@ class Settlement:
                 trade = trade._replace(quote=quote)
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
         if is_cut:
-            self.cancel(order, Reason.INSUFFICIENT_BALANCE, sim_time_ns, out)
+            self.cancel(order, self.shortage, sim_time_ns, out)
         budget.spend(qty)
         return order.filled_qty < order.qty and not is_cut
+
+    def _payable(self, order: Order, trade: Trade, fee_rate: Decimal, lot_size: Decimal) -> Decimal:
+        # How much of a trade the account can pay.
+        if order.side is Side.SELL:
+            return trade.qty
+        account = self._accounts[order.request.account]
+        return _payable(trade, account.available_cash + order.hold, fee_rate, lot_size)
 
     def _write_fill(
         self,
@@ -107,6 +121,19 @@ class Settlement:
         notional = trade.quote.price * trade.qty
         fee = fee_amount(notional, fee_rate)
         order.filled_qty += trade.qty
+        self._move(order, trade.qty, notional, fee)
+        account.record(order.side, order.coin, trade.qty, notional, fee)
+        self._model.fees.record(account.name, notional, sim_time_ns)
+        is_filled = order.filled_qty == order.qty
+        if is_filled:
+            self._books[order.coin].put(order, OrderStatus.FILLED)
+        self.touched.append(order)
+        self._fill_count += 1
+        self.say(order, self._filled(order, trade, fee, is_filled=is_filled, sim_time_ns=sim_time_ns), out)
+
+    def _move(self, order: Order, qty: Decimal, notional: Decimal, fee: Decimal) -> None:
+        # Exchange quote for base or base for quote, and let the order hold what its remainder needs.
+        account = self._accounts[order.request.account]
         need = order.need()
         if order.side is Side.BUY:
             # A fill dearer than its hold may leave less than the remainder needs; it holds what there is.
@@ -116,26 +143,14 @@ class Settlement:
                 order.coin,
                 cash=-notional - fee,
                 cash_held=hold - order.hold,
-                qty=trade.qty,
+                qty=qty,
             )
         else:
             hold = need
             account.change(
-                order.client_order_id,
-                order.coin,
-                cash=notional - fee,
-                qty=-trade.qty,
-                qty_held=hold - order.hold,
+                order.client_order_id, order.coin, cash=notional - fee, qty=-qty, qty_held=hold - order.hold
             )
         order.hold = hold
-        account.record(order.side, order.coin, trade.qty, notional, fee)
-        self._model.fees.record(account.name, notional, sim_time_ns)
-        is_filled = order.filled_qty == order.qty
-        if is_filled:
-            self._books[order.coin].put(order, OrderStatus.FILLED)
-        self.touched.append(order)
-        self._fill_count += 1
-        self.say(order, self._filled(order, trade, fee, is_filled=is_filled, sim_time_ns=sim_time_ns), out)
 
     def _filled(
         self, order: Order, trade: Trade, fee: Decimal, *, is_filled: bool, sim_time_ns: int
@@ -173,6 +188,18 @@ class Settlement:
     def _end(self, order: Order, status: OrderStatus) -> None:
         self._books[order.coin].put(order, status)
         self.hold(order, ZERO)
+
+    def hold_price(
+        self, side: Side, limit_price: Decimal | None, stop_price: Decimal | None, last_close: Decimal
+    ) -> Decimal:
+        """Return what a unit of base may cost when it is held for an order, in quote."""
+        return hold_price(side, limit_price, stop_price, last_close, self._model.fees.rate_max)
+
+    def refusal(self, order: Order, qty: Decimal, hold_price: Decimal) -> Reason | None:
+        """Return why the account cannot hold what a quantity of an order may cost, None when it can."""
+        account = self._accounts[order.request.account]
+        available = account.available_cash if order.side is Side.BUY else account.available_qty(order.coin)
+        return None if order.need_of(qty, hold_price) <= available + order.hold else self.shortage
 
     def hold(self, order: Order, amount: Decimal) -> None:
         """Let an order hold an amount: quote currency for a buy, base for a sell."""
