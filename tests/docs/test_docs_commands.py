@@ -100,6 +100,8 @@ def check(document: Path, command: Command, status: int, output: str) -> None:
     assert status == command.exit_status, f"{where}\nended with {status}:\n{output}"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "document", [document for document in documents() if has_commands(document)], ids=name_of
 )
@@ -160,6 +162,7 @@ def test_the_program_that_computes_a_digest(tmp_path: Path, market_environment: 
     assert done.stdout.strip() == stated
 
 
+@pytest.mark.slow
 def test_the_demo_gives_what_the_readme_shows(reader_home: Path) -> None:
     """Results changed when this fails: say so in CHANGELOG.md, under what decides results."""
     done = Reader(reader_home).run(["replay", "demo", "--quiet"])
