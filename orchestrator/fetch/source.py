@@ -91,6 +91,7 @@ class CcxtSource:
     def twin(self) -> Self:
         """Return another connection to the same exchange, for another thread; markets are not asked again."""
         other = type(self)(self.name, base_url=self._base_url, timeout_seconds=self._timeout_seconds)
+        other.page_candles = self.page_candles
         if self._client.markets:
             other._client.set_markets(list(self._client.markets.values()))
         return other

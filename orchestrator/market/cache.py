@@ -23,7 +23,7 @@ from orchestrator.market.index import INDEX_NAME, Entry, read_index, write_index
 from orchestrator.market.parts import month_slices, read_part, write_part
 from orchestrator.market.series import SeriesKey, series_key
 
-__all__ = ["LOCK_NAME", "Stored", "entries_of", "read_series", "series_in", "store_series"]
+__all__ = ["LOCK_NAME", "Stored", "entries_of", "read_series", "remove_strays", "series_in", "store_series"]
 
 LOCK_NAME: Final = ".lock"
 _OPEN_PARTS_MAX: Final = 16  # an open month is made one part when appending would give it more
@@ -81,7 +81,7 @@ def store_series(cache: Path, key: SeriesKey, candles: Candles, *, replace: bool
     make_folder(folder)
     with locked(folder / LOCK_NAME, exclusive=True):
         entries = read_index(folder)
-        _remove_strays(folder, entries)
+        remove_strays(folder, entries)
         plan = [
             _plan_month(folder, key, month, candles.take(rows), entries, replace=replace)
             for month, rows in month_slices(candles).items()
@@ -167,9 +167,9 @@ def _commit(folder: Path, key: SeriesKey, entries: tuple[Entry, ...], plan: list
         if tuple(result) != entries:
             write_index(folder, tuple(result))
     except BaseException:
-        _remove_strays(folder, read_index(folder))
+        remove_strays(folder, read_index(folder))
         raise
-    _remove_strays(folder, tuple(result))
+    remove_strays(folder, tuple(result))
 
 
 def _write_month(folder: Path, key: SeriesKey, plan: _MonthPlan, *, is_open: bool) -> list[Entry]:
@@ -205,8 +205,11 @@ def _require_order(folder: Path, entries: list[Entry]) -> None:
             )
 
 
-def _remove_strays(folder: Path, entries: tuple[Entry, ...]) -> None:
-    # Only under the exclusive lock: nobody else's write is in flight, so what has no entry is left over.
+def remove_strays(folder: Path, entries: tuple[Entry, ...]) -> None:
+    """Remove what a process that died has left: parts without an entry, temporary files.
+
+    Only under the exclusive lock: nobody else's write is in flight, so what has no entry is left over.
+    """
     known = {entry.file for entry in entries}
     for path in folder.iterdir():
         is_stray_part = path.suffix == ".parquet" and path.name not in known

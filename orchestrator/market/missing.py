@@ -13,14 +13,21 @@ import msgspec
 
 from orchestrator.config import NS_PER_SECOND
 from orchestrator.errors import DataError
-from orchestrator.market.cache import LOCK_NAME
+from orchestrator.market.cache import LOCK_NAME, remove_strays
 from orchestrator.market.files import locked, make_folder, write_whole
 from orchestrator.market.index import Entry, read_index
 from orchestrator.market.parts import read_part
 from orchestrator.market.series import SeriesKey
 from orchestrator.market.spans import Span, joined, spans_of_times, subtract
 
-__all__ = ["cached_spans", "forget_absences", "missing_spans", "read_absences", "remember_absences"]
+__all__ = [
+    "ABSENCES_NAME",
+    "cached_spans",
+    "forget_absences",
+    "missing_spans",
+    "read_absences",
+    "remember_absences",
+]
 
 ABSENCES_NAME: Final = "absent.json"
 _VERSION: Final = 1
@@ -60,6 +67,7 @@ def remember_absences(cache: Path, key: SeriesKey, spans: list[Span]) -> None:
     folder = cache / key.folder
     make_folder(folder)
     with locked(folder / LOCK_NAME, exclusive=True):
+        remove_strays(folder, read_index(folder))
         known = read_absences(cache, key)
         merged = joined([*known, *spans])
         if merged != known:
