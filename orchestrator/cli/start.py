@@ -55,6 +55,9 @@ class _DecimalType(click.ParamType[Decimal]):
 @click.option(
     "--component-timeout", type=float, metavar="S", help="Wall seconds a component may take [default: 30]."
 )
+@click.option(
+    "--fetch", is_flag=True, help="First fetch the candles that are missing, as `replay data warm` does."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, start nothing.")
 @click.option("--show-config", is_flag=True, help="Print the resolved configuration and exit.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks.")
@@ -67,6 +70,10 @@ def start(config_path: Path | None, output_dir: Path | None, **options: Any) -> 
     """  # noqa: D301 - click reads \b as "keep these lines"
     settings = load_settings(config_path, _flags(options))
     settings = msgspec.structs.replace(settings, component=_components(settings.component, options))
+    if options["fetch"]:
+        from orchestrator.cli.fetch import fetch_for_run  # noqa: PLC0415 - most runs fetch nothing
+
+        fetch_for_run(settings, is_quiet=options["quiet"])
     plan = make_plan(settings, home(), output_dir)
     if options["show_config"]:
         click.echo(plan.settings.to_toml(), nl=False)
