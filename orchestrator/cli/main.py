@@ -79,4 +79,12 @@ def main(arguments: list[str] | None = None) -> None:
         # Whoever read the output has left (`replay runs list | head`); that is no error of ours.
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        click.echo(
+            f"replay: internal error {error!r}; run it again as `replay --debug …` and report what it shows",
+            err=True,
+        )
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
