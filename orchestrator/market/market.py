@@ -18,6 +18,7 @@ from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError
 from orchestrator.market.candles import Candles, Columns, values_digest
 from orchestrator.market.finer import FinerSeries
+from orchestrator.market.open_candles import OpenCandles
 from orchestrator.market.resample import resample
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 from orchestrator.protocol import CandleFlag
@@ -78,6 +79,7 @@ class Market:
         self._visible = {coin: _opened_before(columns, end_ns) for coin, columns in candles.items()}
         self._finer = finer or {}
         self._resampled: dict[tuple[str, int], Candles] = {}
+        self._open_candles: dict[tuple[str, int], OpenCandles] = {}
         self.tick_times_ns = self._find_ticks()
         self.tick_count = len(self.tick_times_ns)
         self.data_digest = self._digest()
@@ -160,14 +162,38 @@ class Market:
         ConfigError
             If the coin is not in the run, the timeframe is not a multiple of the run's, or `count` < 1.
         """
-        if coin not in self._visible:
-            raise ConfigError(f"coin {coin!r} is not in this run; its coins are {', '.join(self.coins)}")
+        self._require_coin(coin)
         if count < 1:
             raise ConfigError(f"history of {count} candles is not possible; ask for at least 1")
         timeframe_ns = self._multiple_ns(timeframe)
         candles = self._of_timeframe(coin, timeframe_ns)
         stop = int(candles.open_times_ns.searchsorted(sim_time_ns - timeframe_ns, "right"))
         return candles.block(slice(max(0, stop - count), stop))
+
+    def open_candle(self, coin: str, timeframe: str, sim_time_ns: int) -> Candle | None:
+        """Return the candle of a timeframe that is still open at the time, of what is closed of it by then.
+
+        Its `close_time_ns` is when it will close. None while none of its base candles is closed, always for the
+        run's own timeframe. Cheap for those who poll: time that moves on costs what closed in between.
+
+        Raises
+        ------
+        ConfigError
+            If the coin is not in the run or the timeframe is not a multiple of the run's.
+        """
+        self._require_coin(coin)
+        timeframe_ns = self._multiple_ns(timeframe)
+        key = (coin, timeframe_ns)
+        if key not in self._open_candles:
+            anchor_ns = grid_anchor_ns(self.exchange, timeframe_ns)
+            self._open_candles[key] = OpenCandles(
+                self._visible[coin], self.timeframe_ns, timeframe_ns, anchor_ns
+            )
+        return self._open_candles[key].at(sim_time_ns)
+
+    def _require_coin(self, coin: str) -> None:
+        if coin not in self._visible:
+            raise ConfigError(f"coin {coin!r} is not in this run; its coins are {', '.join(self.coins)}")
 
     def _multiple_ns(self, timeframe: str) -> int:
         timeframe_ns = parse_timeframe_ns(timeframe)

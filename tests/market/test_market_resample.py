@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,6 +90,62 @@ def test_history_is_the_last_closed_candles_of_pandas(
     assert found.values.shape == (5, len(table))
     assert found.values.flags.c_contiguous
     assert_same(Candles(found.open_times_ns, *found.values), table)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    slots=st.lists(st.integers(0, 300), min_size=1, max_size=200, unique=True),
+    minutes=st.lists(st.integers(-10, 1600), min_size=1, max_size=12),
+    timeframe=st.sampled_from(["5m", "15m", "25m", "1h", "4h", "1w"]),
+    exchange=st.sampled_from(["kucoin", "binance"]),
+)
+def test_the_open_candle_is_that_of_pandas_whenever_it_is_asked_for(
+    slots: list[int], minutes: list[int], timeframe: str, exchange: str
+) -> None:
+    candles = candles_at([ORIGIN + 5 * MINUTE * slot for slot in sorted(slots)])
+    length = parse_timeframe_ns(timeframe)
+    anchor = grid_anchor_ns(exchange, length)
+    market = Market(
+        {"BTC": candles},
+        exchange=exchange,
+        quote="USDT",
+        timeframe_ns=5 * MINUTE,
+        start_ns=ORIGIN,
+        end_ns=ORIGIN + 1600 * MINUTE,
+    )
+    for minute in minutes:  # forth and back: no answer depends on the one before
+        now = ORIGIN + minute * MINUTE
+        found = market.open_candle("BTC", timeframe, now)
+        begin = now - (now - anchor) % length
+        times = candles.open_times_ns
+        inside = candles.take((times >= begin) & (times + 5 * MINUTE <= now))
+        if inside.size == 0:
+            assert found is None
+            continue
+        assert found is not None
+        whole = resample(inside, length, anchor)
+        assert found == (begin, begin + length, *(float(column[0]) for column in whole.values))
+        assert_same(whole, by_pandas(inside, f"{length // MINUTE}min", anchor))
+
+
+def test_an_open_candle_costs_a_poller_little() -> None:
+    market = Market(
+        {"BTC": candles_from("2024-01-01", 14 * 1440, "1m")},
+        exchange="kucoin",
+        quote="USDT",
+        timeframe_ns=MINUTE,
+        start_ns=ORIGIN,
+        end_ns=ORIGIN + 14 * NS_PER_DAY,
+    )
+    fastest = min(_polls(market, day) for day in range(5))
+    assert fastest < 200e-6  # wall seconds each; about 10 us on an idle machine
+
+
+def _polls(market: Market, day: int) -> float:
+    start = time.perf_counter()
+    for second in range(0, 20_000, 10):
+        market.open_candle("BTC", "1w", ORIGIN + day * NS_PER_DAY + second * 10**9)
+    return (time.perf_counter() - start) / 2_000
 
 
 def test_weekly_history_of_an_exchange_whose_weeks_begin_on_monday() -> None:
