@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes a single example slow; the tests have timeouts of their own.
+settings.register_profile("replay", deadline=None)
+settings.load_profile("replay")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
