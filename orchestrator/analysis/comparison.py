@@ -55,4 +55,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _without_repetition(items: Sequence[Item]) -> list[Item]:
-    return list({item.path: item for item in reversed(items)}.values())[::-1]
+    kept: dict[str, Item] = {}
+    for item in items:
+        kept.setdefault(item.path, item)
+    return list(kept.values())

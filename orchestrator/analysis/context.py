@@ -51,7 +51,7 @@ def market_context(run: Run, curve: Curve, days: Days, terms: Terms, cache: Path
     Parameters
     ----------
     days
-        The whole days of the curve; none when they are too few for regimes.
+        The whole days of the curve.
     """
     prices = load_prices(run, cache)
     if isinstance(prices, str):
