@@ -39,9 +39,14 @@ def make_engine(
     *,
     cash: int = 10_000,
     latency_ms: int = LATENCY_MS,
+    is_account_shared: bool = True,
     **model: object,
 ) -> Engine:
-    """An engine on the real exchange, where everything fills whole, at the open, after a fixed latency."""
+    """An engine on the real exchange, where everything fills whole, at the open, after a fixed latency.
+
+    Components share the account "main", or have one each that is called like them.
+    """
+    accounts = {name: "main" if is_account_shared else name for name, _ in components}
     settings = ExecutionModelSettings(
         latency_model="fixed",
         latency_fixed_ms=Decimal(latency_ms),
@@ -53,7 +58,7 @@ def make_engine(
         coins=market.coins,
         instruments={coin: Instrument(coin=coin, **rules) for coin in market.coins},
         model=settings,
-        accounts={"main": Decimal(cash)},
+        accounts=dict.fromkeys(accounts.values(), Decimal(cash)),
         seed=7,
         end_ns=market.end_ns,
     )
@@ -62,7 +67,7 @@ def make_engine(
         history=market.history,
         exchange=exchange,
         components=tuple(
-            ComponentPlace(name=name, stage=stage, account="main") for name, stage in components
+            ComponentPlace(name=name, stage=stage, account=accounts[name]) for name, stage in components
         ),
         currency="USD",
         sim_start_ns=market.start_ns,

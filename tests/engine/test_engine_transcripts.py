@@ -260,6 +260,32 @@ class TestOrders:
         assert news.account.cash_held == Decimal(50)
 
 
+class TestAccounts:
+    def test_of_one_component_are_nobody_else_s_affair(self) -> None:
+        it = Play(make_engine(market(3), is_account_shared=False), NAMES, {"trader 1.0": (buy(),)})
+        it.run()
+        told = {turn for turn, s in it.snapshots.items() if s.news is not None and s.news.account is not None}
+        assert told == {"thinker 1.0", "trader 1.0", "trader 1.1"}
+
+    def test_each_pays_with_its_own_cash(self) -> None:
+        engine = make_engine(market(3), [("a", 1), ("b", 1)], cash=150, is_account_shared=False)
+        it = Play(engine, ("a", "b"), {"a 1.0": (buy(),), "b 1.0": (buy(),)})
+        assert [line for line in it.run() if line.startswith("< order")] == lines("""
+            < order a-1 accepted
+            < order b-1 accepted
+        """)
+
+    def test_are_marked_together(self) -> None:
+        engine = make_engine(market(3), [("a", 1), ("b", 1)], cash=150, is_account_shared=False)
+        it = Play(engine, ("a", "b"), {"a 1.0": (buy(),), "b 1.0": (buy(qty="0.5"),)})
+        it.run()
+        rows = [c.rows for c in it.commands if isinstance(c, WriteEquity)]
+        # Both bought at 101; closes are 100, 101, 102.
+        assert [cash for r in rows for cash in r.cash.tolist()] == [300.0, 148.5, 148.5]
+        assert [q for r in rows for (q,) in r.quantities.tolist()] == [0.0, 1.5, 1.5]
+        assert [e for r in rows for e in r.equity.tolist()] == [300.0, 300.0, 301.5]
+
+
 class TestOrderOfEvents:
     """Everything falls on one time: minute 3, which is a tick, with a latency of one minute."""
 
@@ -540,6 +566,14 @@ class TestCheckpoints:
         assert [c.sequence for c in it.commands if isinstance(c, Checkpoint)] == [1_000, 2_000]
 
 
+class FlushingWithin(Play):
+    """A play whose shell flushes while a stage is at work, as a slow component lets it."""
+
+    def _answer(self, place: int) -> Acknowledgement:
+        self._take(self.engine.flush_equity())
+        return super()._answer(place)
+
+
 class TestEnd:
     def test_is_reached_once(self) -> None:
         it = play({}, minutes=2)
@@ -577,12 +611,14 @@ class TestEnd:
         assert commands == []
         assert engine.is_over
 
-    def test_a_flush_between_ticks_changes_no_row(self) -> None:
+    def test_a_flush_changes_no_row(self) -> None:
         whole = play({"trader 1.0": (buy(),)}, minutes=5)
         flushed = Play(make_engine(market(5)), NAMES, {"trader 1.0": (buy(),)})
         while not flushed.engine.is_over:
             flushed.step()
             flushed._take(flushed.engine.flush_equity())
+        within = FlushingWithin(make_engine(market(5)), NAMES, {"trader 1.0": (buy(),)})
+        within.run()
 
         def rows(it: Play) -> list[list[float]]:
             segments = [c.rows for c in it.commands if isinstance(c, WriteEquity)]
@@ -592,7 +628,7 @@ class TestEnd:
                 for row in zip(s.sequences, s.cash, s.equity, strict=True)
             ]
 
-        assert rows(flushed) == rows(whole)
+        assert rows(flushed) == rows(within) == rows(whole)
 
 
 @st.composite
