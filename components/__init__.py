@@ -8,5 +8,15 @@
 
 from components.client import Replay, connect
 from components.snapshot import Candle, Signals, Snapshot
+from orchestrator.protocol import FillState, Reason, TimeInForce
 
-__all__ = ["Candle", "Replay", "Signals", "Snapshot", "connect"]
+__all__ = [
+    "Candle",
+    "FillState",
+    "Reason",
+    "Replay",
+    "Signals",
+    "Snapshot",
+    "TimeInForce",
+    "connect",
+]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from components import Candle, Replay, Snapshot, connect
-from orchestrator.protocol import FillState
+from components import Candle, FillState, Replay, Snapshot, connect
 
 __all__ = ["Follower", "main"]
 

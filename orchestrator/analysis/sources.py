@@ -15,12 +15,9 @@ from orchestrator.market.divergence import Divergence, divergence_between
 from orchestrator.market.mapped import map_series
 from orchestrator.market.market import Market
 from orchestrator.market.resample import resample
-from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey, series_key
+from orchestrator.market.series import MADE_UP_EXCHANGES, SeriesKey, series_key
 
 __all__ = ["SourceFigures", "compare_sources"]
-
-
-_MADE_UP: Final = (SYNTHETIC_EXCHANGE, "demo")  # markets made by rule say nothing about a real one
 
 
 class SourceFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +49,7 @@ class WorstMoment(msgspec.Struct, frozen=True, kw_only=True):
 def compare_sources(market: Market, cache: Path, end_ns: int) -> tuple[SourceFigures, ...]:
     """Return one entry for each coin and other exchange whose candles the cache has."""
     found: list[SourceFigures] = []
-    if market.exchange in _MADE_UP:
+    if market.exchange in MADE_UP_EXCHANGES:
         return ()
     for coin in market.coins:
         for key in _others(market, cache, coin):
@@ -66,7 +63,7 @@ def _others(market: Market, cache: Path, coin: str) -> list[SeriesKey]:
     # Of each other exchange and quote the finest series that fits the run's grid.
     finest: dict[tuple[str, str], SeriesKey] = {}
     for key in sorted(series_in(cache), key=lambda key: key.timeframe_ns):
-        is_other = key.coin == coin and key.exchange not in (market.exchange, *_MADE_UP)
+        is_other = key.coin == coin and key.exchange not in (market.exchange, *MADE_UP_EXCHANGES)
         coarse = max(key.timeframe_ns, market.timeframe_ns)
         if is_other and coarse % key.timeframe_ns == 0 and coarse % market.timeframe_ns == 0:
             finest.setdefault((key.exchange, key.quote), key)

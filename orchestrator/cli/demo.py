@@ -7,12 +7,12 @@ import click
 from orchestrator.cli.run_view import present_run
 from orchestrator.config import load_settings
 from orchestrator.home import home
+from orchestrator.market.series import DEMO_EXCHANGE
 from orchestrator.market.synthetic import synthesize
 from orchestrator.runtime.plan import make_plan
 
 __all__ = ["demo"]
 
-_EXCHANGE = "demo"
 _COINS = ("BTC", "ETH", "DOGE")
 _WARM_UP = "2023-12-25"
 _START, _END = "2024-01-01", "2024-02-01"
@@ -29,7 +29,7 @@ def demo(quiet: bool, as_json: bool) -> int:
         "end_date": _END,
         "coins": list(_COINS),
         "timeframe": "5m",
-        "data": {"exchange": _EXCHANGE},
+        "data": {"exchange": DEMO_EXCHANGE},
     }
     settings = load_settings(None, flags)
     warm_up = load_settings(None, {**flags, "start_date": _WARM_UP})
@@ -40,7 +40,7 @@ def demo(quiet: bool, as_json: bool) -> int:
         start_ns=warm_up.start_ns,
         end_ns=settings.end_ns,
         seed=settings.seed,
-        exchange=_EXCHANGE,
+        exchange=DEMO_EXCHANGE,
     )
     plan = make_plan(settings, here, None)
     status = present_run(plan, is_quiet=quiet, as_json=as_json)
@@ -51,6 +51,6 @@ def demo(quiet: bool, as_json: bool) -> int:
             f"  replay runs show {plan.directory.name}\n"
             f"  replay verify {plan.directory.name}     run it again and compare, line by line\n"
             "  replay new mybot     a thinker and a trader of your own\n"
-            "  replay data import BTC-USDT_5m.parquet …     real candles"
+            "  replay data import binance/BTC-USDT_5m.parquet …     real candles"
         )
     return status

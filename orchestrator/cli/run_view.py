@@ -119,6 +119,8 @@ def _explain_end(plan: RunPlan, result: RunResult) -> None:
 
 def _headline(plan: RunPlan) -> Headline | None:
     run = open_run(plan.directory)
+    if not len(run.equity.sequences):  # it failed before the first row, or the disk was full
+        return None
     return headline_of(run, initial_cash=plan.settings.initial_cash, market=_Marks(plan))
 
 

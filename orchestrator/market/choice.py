@@ -9,7 +9,7 @@ from typing import NamedTuple
 from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.cache import entries_of, series_in
-from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey
+from orchestrator.market.series import MADE_UP_EXCHANGES, SeriesKey
 from orchestrator.market.timeframes import timeframe_label
 
 __all__ = ["Choice", "choose_series"]
@@ -40,7 +40,7 @@ def choose_series(
     """Return the series of a run.
 
     Without a timeframe it is the finest that all coins have. Where several exchanges or quotes fit, the one
-    that alone covers the dates of the run is taken, and a real exchange rather than the synthetic one.
+    that alone covers the dates of the run is taken, and a real exchange rather than a made-up one.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def choose_series(
     if len({(choice.exchange, choice.quote) for choice in choices}) > 1:
         covering = [choice for choice in choices if _covers(cache, choice, coins, start_ns, end_ns)]
         choices = covering or choices
-        choices = [choice for choice in choices if choice.exchange != SYNTHETIC_EXCHANGE] or choices
+        choices = [choice for choice in choices if choice.exchange not in MADE_UP_EXCHANGES] or choices
     if len(choices) > 1:
         raise ConfigError(_ambiguous(choices))
     return choices[0]

@@ -10,10 +10,16 @@ from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 
-__all__ = ["SYNTHETIC_EXCHANGE", "SeriesKey", "series_key"]
+__all__ = ["DEMO_EXCHANGE", "MADE_UP_EXCHANGES", "SYNTHETIC_EXCHANGE", "SeriesKey", "series_key"]
 
 SYNTHETIC_EXCHANGE: Final = "synthetic"
-"""The exchange of candles that were made by rule; it never competes with a real one."""
+"""The exchange of candles that were made by rule."""
+
+DEMO_EXCHANGE: Final = "demo"
+"""The exchange of the candles that `replay demo` makes."""
+
+MADE_UP_EXCHANGES: Final = (SYNTHETIC_EXCHANGE, DEMO_EXCHANGE)
+"""They never compete with a real one, and say nothing about it."""
 
 _EXCHANGE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,20}")
@@ -41,6 +47,12 @@ class SeriesKey(NamedTuple):
     def folder(self) -> Path:
         """Where the series lies, relative to the cache."""
         return Path(self.exchange, f"{self.coin}-{self.quote}", self.timeframe)
+
+    def can_be_made_of(self, finer: SeriesKey) -> bool:
+        """Return whether candles of this series are sums of whole candles of the other, of the same pair."""
+        is_same_pair = self[:3] == finer[:3]
+        divides = finer.timeframe_ns < self.timeframe_ns and self.timeframe_ns % finer.timeframe_ns == 0
+        return is_same_pair and divides and (finer.anchor_ns - self.anchor_ns) % finer.timeframe_ns == 0
 
     def __str__(self) -> str:
         """Return the series as errors and tables show it."""

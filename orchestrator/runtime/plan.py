@@ -65,6 +65,9 @@ def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> 
         placed = tuple(msgspec.structs.replace(c, workdir=str(Path.cwd())) for c in DEFAULT_COMPONENTS)
         settings = msgspec.structs.replace(settings, component=placed)
         notes.append("no components were given; the reference components quad_ma and follow_signals run")
+    elif len(settings.component) == 1:
+        only = settings.component[0].name
+        notes.append(f"{only} is the only component; give --thinker and --trader, or [[component]]s, for more")
     components = tuple(_plan_component(component) for component in settings.component)
     market = load_market(
         home.cache,
