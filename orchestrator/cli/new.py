@@ -37,7 +37,7 @@ def new(directory: Path) -> int:
     click.echo(f"wrote {', '.join(_FILES)} into {directory}")
     click.echo(
         "next: import candles (replay data import FILE…) or make some\n"
-        "      replay data synth --coins BTC,ETH,DOGE --timeframe 5m --start-date 2023-12-01 --end-date 2024-02-01\n"
+        "      replay data synth --coins BTC,ETH,DOGE --timeframe 5m\n"
         f"      replay start --config {directory / 'replay.toml'}"
     )
     return 0
