@@ -201,6 +201,12 @@ class Snapshot:
         open_time = from_ns(_OPEN_TIME.unpack_from(wire.open_times, place * 8)[0])
         return Candle._make((*prices, open_time, bool(flag & _NEW), bool(flag & _STALE)))
 
+    def __contains__(self, coin: object) -> bool:
+        return coin in self._coins
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._coins)
+
     def __repr__(self) -> str:
         moment = self.time.isoformat()
         return f"Snapshot(sequence={self.sequence}, step={self.step}, time={moment}, reason={self.reason!r})"
