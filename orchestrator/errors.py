@@ -48,9 +48,19 @@ class DataError(ReplayError):
 
 
 class ComponentError(ReplayError):
-    """A component crashed, left before the end, or did not answer in time."""
+    """A component crashed, left before the end, or did not answer in time.
+
+    Parameters
+    ----------
+    component
+        Its name, where one is to blame whom nothing else points to: one that lives and speaks out of turn.
+    """
 
     exit_status = 4
+
+    def __init__(self, message: str, *, component: str | None = None) -> None:
+        super().__init__(message)
+        self.component = component
 
 
 class ProtocolError(ComponentError):

@@ -46,12 +46,14 @@ class Barrier:
         if component not in self.awaited:
             raise ProtocolError(
                 f"{name} acknowledged sequence {message.sequence} step {message.step} out of turn; "
-                f"a component acknowledges each snapshot once, after receiving it"
+                f"a component acknowledges each snapshot once, after receiving it",
+                component=name,
             )
         if message.sequence != self.sequence or message.step != self.step:
             raise ProtocolError(
                 f"{name} acknowledged sequence {message.sequence} step {message.step}, "
-                f"the snapshot in hand is sequence {self.sequence} step {self.step}"
+                f"the snapshot in hand is sequence {self.sequence} step {self.step}",
+                component=name,
             )
         self.awaited.discard(component)
         if message.instructions:

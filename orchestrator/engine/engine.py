@@ -204,7 +204,8 @@ class Engine:
         ):
             raise ProtocolError(
                 f"{self._components[component].name} asked for history out of turn "
-                f"(sequence {query.sequence} step {query.step}); ask between a snapshot and its acknowledgement"
+                f"(sequence {query.sequence} step {query.step}); ask between a snapshot and its acknowledgement",
+                component=self._components[component].name,
             )
         try:
             open_times, columns = self._history(
@@ -244,7 +245,8 @@ class Engine:
         if len(message.instructions) > INSTRUCTIONS_MAX:
             raise ProtocolError(
                 f"{self._components[component].name} said {len(message.instructions)} things in one turn; "
-                f"at most {INSTRUCTIONS_MAX} are allowed"
+                f"at most {INSTRUCTIONS_MAX} are allowed",
+                component=self._components[component].name,
             )
         commands: list[Command] = []
         if self._barrier.acknowledge(component, self._components[component].name, message):
@@ -375,12 +377,14 @@ class Engine:
         if signal.coin not in self._market.coins:
             raise ProtocolError(
                 f"{component.name} sent a signal for {signal.coin!r}; "
-                f"the run's coins are {', '.join(self._market.coins)}"
+                f"the run's coins are {', '.join(self._market.coins)}",
+                component=component.name,
             )
         for key, value in signal.values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ProtocolError(
-                    f"{component.name} sent the signal {signal.coin} {key} = {value}; it must be finite"
+                    f"{component.name} sent the signal {signal.coin} {key} = {value}; it must be finite",
+                    component=component.name,
                 )
         self._board.publish(place, signal.coin, signal.values, self.clock.sim_time_ns)
         record = SignalRecord(
@@ -396,7 +400,8 @@ class Engine:
         if sim_time_ns <= self.clock.sim_time_ns:
             raise ProtocolError(
                 f"{self._components[place].name} asked to be woken at {sim_time_ns} ns, which is not later than "
-                f"now ({self.clock.sim_time_ns} ns)"
+                f"now ({self.clock.sim_time_ns} ns)",
+                component=self._components[place].name,
             )
         if sim_time_ns > self._sim_end_ns or sim_time_ns in self._wake_up_times[place]:
             return

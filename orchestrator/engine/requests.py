@@ -52,7 +52,9 @@ class RequestDesk:
         self._check_numbers(component, order)
         if order.number != self._orders[place] + 1:
             raise ProtocolError(
-                f"{component.name} numbered an order {order.number}; its next number is {self._orders[place] + 1}"
+                f"{component.name} numbered an order {order.number}; "
+                f"its next number is {self._orders[place] + 1}",
+                component=component.name,
             )
         self._orders[place] += 1
         return OrderRequested(
@@ -88,7 +90,8 @@ class RequestDesk:
         if change.number != self._changes[place] + 1:
             raise ProtocolError(
                 f"{component.name} numbered a cancel or replace {change.number}; "
-                f"its next number is {self._changes[place] + 1}"
+                f"its next number is {self._changes[place] + 1}",
+                component=component.name,
             )
         self._changes[place] += 1
         if isinstance(change, CancelOrder):
@@ -120,7 +123,8 @@ class RequestDesk:
             if not value.is_finite() or not _has_few_digits(value):
                 raise ProtocolError(
                     f"{component.name} sent the {field} {value:.9g}; a finite number with at most "
-                    f"{NUMBER_DIGITS_MAX} digits on either side of the point is allowed"
+                    f"{NUMBER_DIGITS_MAX} digits on either side of the point is allowed",
+                    component=component.name,
                 )
 
 

@@ -159,14 +159,16 @@ class Bus:
         if not is_one_part or len(data) > MESSAGE_BYTES_MAX:
             raise ProtocolError(
                 f"{name} sent {len(data)} bytes{'' if is_one_part else ' and more parts'}; "
-                f"a message is one part of at most {MESSAGE_BYTES_MAX} bytes"
+                f"a message is one part of at most {MESSAGE_BYTES_MAX} bytes",
+                component=name,
             )
         try:
             message = self._decode(data)
         except msgspec.MsgspecError as error:
-            raise ProtocolError(f"{name} sent what is no message of the protocol: {error}") from None
+            why = f"{name} sent what is no message of the protocol: {error}"
+            raise ProtocolError(why, component=name) from None
         if isinstance(message, Hello):
-            raise ProtocolError(f"{name} sent a second hello; a connection has one")
+            raise ProtocolError(f"{name} sent a second hello; a connection has one", component=name)
         return number, message
 
     def greet(self, welcomes: tuple[Welcome, ...]) -> bool:
@@ -188,7 +190,8 @@ class Bus:
             raise ProtocolError(
                 f"{hello.component} speaks protocol version {hello.protocol_version}, "
                 f"this run speaks {PROTOCOL_VERSION}; "
-                "install the same version of Replay for both"
+                "install the same version of Replay for both",
+                component=hello.component,
             )
         elif (
             hello.component not in self._names

@@ -147,6 +147,10 @@ class LockStep:
         self._engine.finish(commands, reason)
         self._perform(commands)
 
+    def keep_equity(self) -> None:
+        """Write the rows of the ticks that were reached, after a failure."""
+        self._perform(self._engine.flush_equity())
+
     def status(self, status: str) -> Status:
         """Return where the run is."""
         clock = self._engine.clock

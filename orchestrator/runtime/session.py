@@ -92,7 +92,11 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
     started_at, started_ns = wall_clock.utc_now(), wall_clock.monotonic_ns()
     manifest = first_manifest(plan, started_at.isoformat(timespec="seconds"))
     writer = RunWriter.create(
-        plan.directory, coins=plan.market.coins, config_toml=plan.settings.to_toml(), manifest=manifest
+        plan.directory,
+        coins=plan.market.coins,
+        config_toml=plan.settings.to_toml(),
+        manifest=manifest,
+        has_cash_flows=plan.settings.account.kind != "spot",
     )
     with (
         Interrupts() as interrupts,
@@ -209,16 +213,31 @@ class _Session:
                 return _End("complete", None, 0)
             loop.finish("interrupted")
             return _End("interrupted", f"interrupted at sequence {self.sequences_done}", 130)
-        except InvariantError as error:
-            return _End("quarantined", str(error), error.exit_status)
-        except ComponentError as error:
-            self._blame(shell.supervisor)
-            return _End("failed", str(error), error.exit_status)
         except ReplayError as error:
-            return _End("failed", str(error), error.exit_status)
+            end = self._ended_by(error, shell.supervisor)
+            with contextlib.suppress(ReplayError):  # on a full disk it is in vain
+                loop.keep_equity()
+            return end
         except Exception as error:  # noqa: BLE001 - a defect of ours: components must end and what was written be kept
             self._log.error("internal_error", traceback=traceback.format_exc())
             return _End("failed", f"internal error {error!r}; {_REPORT}", 1)
+
+    def _ended_by(self, error: ReplayError, supervisor: Supervisor) -> _End:
+        if isinstance(error, InvariantError):
+            return _End("quarantined", str(error), error.exit_status)
+        if isinstance(error, ComponentError):
+            # Who speaks out of turn is to blame, else who has left, else who was awaited.
+            named = () if error.component is None else (error.component,)
+            self._blamed = named or tuple(supervisor.exits) or self._engine.awaited or self._names
+            return _End("failed", self._placed(error), error.exit_status)
+        return _End("failed", str(error), error.exit_status)
+
+    def _placed(self, error: ComponentError) -> str:
+        # Who raises an error does not always know when; who reads it always wants to.
+        reason = str(error)
+        if "sequence" in reason or not self.sequences_done:
+            return reason
+        return f"{reason} (at sequence {self.sequences_done})"
 
     def _connect(self, shell: Shell) -> bool:
         # Every component is proven connected before sequence 1 exists. False when interrupted before that.
@@ -269,10 +288,6 @@ class _Session:
         self._blamed = tuple(e.name for e in bad)
         what = "; ".join(f"{e.name} {e.describe()}" for e in bad)
         return _End("failed", f"the replay reached its end, but {what} instead of ending with status 0", 4)
-
-    def _blame(self, supervisor: Supervisor) -> None:
-        # Who has left is to blame; when nobody has, who was awaited is.
-        self._blamed = tuple(supervisor.exits) or self._engine.awaited or self._names
 
     def last_lines_to_show(self) -> dict[str, tuple[str, ...]]:
         """Return what the components that are to blame printed last."""
@@ -356,6 +371,7 @@ def _make_engine(plan: RunPlan) -> Engine:
         accounts=settings.cash_by_account,
         seed=settings.seed,
         end_ns=settings.end_ns,
+        account=settings.account,
     )
     return Engine(
         market=market,
