@@ -159,6 +159,8 @@ class Recount:
         self.turns: dict[tuple[int, int], Turn] = {}
         self.problems: list[str] = []
         self._open: dict[str, Order] = {}
+        self._held_cash = Fraction(0)
+        self._held_qty = dict(self.qty)
         self._end_ns = end_ns
         self._latency_ns = latency_ns
         self._stages = stages
@@ -201,13 +203,17 @@ class Recount:
 
     @property
     def _free_cash(self) -> Fraction:
-        return self.cash - sum(
-            (o.hold for o in self.orders.values() if o.is_buy and o.end_ns is None), Fraction(0)
-        )
+        return self.cash - self._held_cash
 
     def _free_qty(self, coin: str) -> Fraction:
-        held = (o.hold for o in self._open.values() if not o.is_buy and o.coin == coin)
-        return self.qty[coin] - sum(held, Fraction(0))
+        return self.qty[coin] - self._held_qty[coin]
+
+    def _hold(self, order: Order, amount: Fraction) -> None:
+        if order.is_buy:
+            self._held_cash += amount - order.hold
+        else:
+            self._held_qty[order.coin] += amount - order.hold
+        order.hold = amount
 
     def _request(self, order: Order, time_ns: int) -> None:
         if order.id in self.orders:
@@ -227,7 +233,7 @@ class Recount:
             if order.arrival_ns is not None:
                 self._complain(order, time_ns, "was rejected and arrived")
             return
-        order.hold = self._need(order)
+        self._hold(order, self._need(order))
         self.orders[order.id] = self._open[order.id] = order
         self._check_arrival(order, time_ns)
         if order.arrival_ns is not None:
@@ -402,11 +408,11 @@ class Recount:
         if order.is_buy:
             self.cash -= notional + fee
             self.qty[order.coin] += qty
-            order.hold = min(self._need(order), free - notional - fee)
+            self._hold(order, min(self._need(order), free - notional - fee))
         else:
             self.cash += notional - fee
             self.qty[order.coin] -= qty
-            order.hold = self._need(order)
+            self._hold(order, self._need(order))
         self.balances.append(Balance(time_ns, self.cash, dict(self.qty)))
         if self.cash < 0 or self.qty[order.coin] < 0 or order.hold < 0 or order.filled > order.qty:
             self._complain(order, time_ns, "makes a balance or a hold negative, or fills more than ordered")
@@ -450,7 +456,8 @@ class Recount:
         )
 
     def _end(self, order: Order, time_ns: int, event: str, reason: str | None) -> None:
-        order.end_ns, order.hold = time_ns, Fraction(0)
+        order.end_ns = time_ns
+        self._hold(order, Fraction(0))
         del self._open[order.id]
         self.events.append((time_ns, order.id, event, reason))
 
