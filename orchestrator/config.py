@@ -17,11 +17,13 @@ from typing import Any, Final, Literal
 import msgspec
 import tomli_w
 
+from orchestrator.account_settings import AccountSettings, validate_account_kind
 from orchestrator.errors import ConfigError
 from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
 from orchestrator.settings_section import Section, explain, refuse_unknown_keys
 
 __all__ = [
+    "EXCHANGE_NAME",
     "MAIN_ACCOUNT",
     "NS_PER_DAY",
     "NS_PER_MS",
@@ -44,6 +46,9 @@ __all__ = [
 
 MAIN_ACCOUNT: Final = "main"
 """Name of the account of `[account]`, which every component shares that names no other."""
+
+EXCHANGE_NAME: Final = "exchange"
+"""Who places the orders that liquidate an account."""
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_SECOND: Final = 1_000_000_000
@@ -71,13 +76,6 @@ class DataSettings(Section, frozen=True, kw_only=True):
     gaps: Literal["fail", "stale"] = "fail"
     max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
     base_url: str | None = None  # where fetching asks instead of the exchange's own hosts: a mirror
-
-
-class AccountSettings(Section, frozen=True, kw_only=True):
-    """[account]: what the traders start with."""
-
-    currency: str = "USD"  # data quoted in another dollar (USDT) are taken 1:1 and that is said
-    initial_cash: Decimal = Decimal(10_000)
 
 
 class NamedAccountSettings(Section, frozen=True, kw_only=True):
@@ -273,7 +271,11 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
             "account.initial_cash has no effect, since every component names an account of its own; "
             "remove it, or the account of a component"
         )
-    return msgspec.structs.replace(settings, execution_model=settings.execution_model.resolved())
+    return msgspec.structs.replace(
+        settings,
+        account=settings.account.resolved(),
+        execution_model=settings.execution_model.resolved(),
+    )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -361,6 +363,7 @@ def _validate_account(account: AccountSettings) -> None:
             f"account.currency {account.currency!r} is not understood; write such as USD or EUR"
         )
     _validate_cash("account", account.initial_cash)
+    validate_account_kind(account)
 
 
 def _validate_cash(section: str, cash: Decimal) -> None:
@@ -370,6 +373,8 @@ def _validate_cash(section: str, cash: Decimal) -> None:
 
 def _validate_accounts(settings: Settings) -> None:
     used = [component.account for component in settings.component]
+    if settings.account.kind != "spot":
+        _refuse_name_of_exchange(settings.component)
     for name, account in settings.accounts.items():
         if name == MAIN_ACCOUNT or not _NAME.fullmatch(name):
             raise ConfigError(
@@ -389,6 +394,14 @@ def _validate_accounts(settings: Settings) -> None:
                 f"component {component.name}: account {component.account!r} does not exist; {known}"
                 f"write [accounts.{component.account}], or leave account out to share [account]"
             )
+
+
+def _refuse_name_of_exchange(components: tuple[ComponentSettings, ...]) -> None:
+    if any(component.name == EXCHANGE_NAME for component in components):
+        raise ConfigError(
+            f"component name {EXCHANGE_NAME} is not allowed in a run with margin; orders that liquidate an "
+            "account have it: choose another"
+        )
 
 
 def _validate_instrument(coin: str, rules: InstrumentSettings, coins: tuple[str, ...]) -> None:

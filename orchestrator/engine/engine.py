@@ -33,9 +33,10 @@ from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
 from orchestrator.engine.price_feed import PriceFeed, TickSource
 from orchestrator.engine.requests import ComponentPlace, RequestDesk
 from orchestrator.engine.signals import SignalBoard
-from orchestrator.errors import CausalityError, ConfigError, ProtocolError
+from orchestrator.errors import CausalityError, ComponentError, ConfigError, ProtocolError
 from orchestrator.exchange.events import (
     CandlesClosed,
+    CashFlowBooked,
     CoinEnded,
     Input,
     OrderCancelled,
@@ -50,6 +51,7 @@ from orchestrator.exchange.events import (
     TimerKind,
 )
 from orchestrator.exchange.exchange import Exchange
+from orchestrator.exchange.margin import EXCHANGE_SOURCE
 from orchestrator.protocol import (
     Acknowledgement,
     CancelOrder,
@@ -67,14 +69,19 @@ from orchestrator.protocol import (
 )
 from orchestrator.runs.records import SignalRecord
 
-__all__ = ["INSTRUCTIONS_MAX", "ComponentPlace", "Engine", "History"]
+__all__ = ["INSTRUCTIONS_MAX", "STEPS_MAX", "ComponentPlace", "Engine", "History"]
 
 INSTRUCTIONS_MAX = 10_000
 """How much a component may say in one turn; more is a flood and ends the run."""
 
+STEPS_MAX = 100_000
+"""How much may happen between two ticks; more is a component that wakes itself without end."""
+
 _CHECKPOINT_SEQUENCES = 1_000
 
 _TIMER_KINDS = {
+    TimerKind.FUNDING: EventKind.FUNDING,
+    TimerKind.LIQUIDATION: EventKind.LIQUIDATION,
     TimerKind.EXPIRY: EventKind.EXPIRY,
     TimerKind.CANCEL: EventKind.CANCEL,
     TimerKind.OPENING: EventKind.REMAINDER,
@@ -295,6 +302,11 @@ class Engine:
 
     def _advance_between_ticks(self, commands: list[Command], sim_time_ns: int) -> None:
         self.clock.advance(sim_time_ns)
+        if self.clock.step > STEPS_MAX:
+            raise ComponentError(
+                f"more than {STEPS_MAX} things happened between sequence {self.clock.sequence} and the next tick; "
+                f"a component that asks to be woken again and again (wake_at) never lets time pass"
+            )
         self._snapshot = None
         self._handle_due(commands, sim_time_ns)
         if self._balances_changed:
@@ -430,17 +442,28 @@ class Engine:
 
     def _notify(self, commands: list[Command], outcome: Outcome) -> None:
         if isinstance(outcome, _AT_ONCE):
-            self._mailboxes[outcome.source].deliver(outcome, self.clock.sim_time_ns)
+            for place in self._concerned(outcome):
+                self._mailboxes[place].deliver(outcome, self.clock.sim_time_ns)
             if isinstance(outcome, OrderFilled):
                 self.fills += 1
                 self._balances_changed = True
                 commands.append(PublishFill(outcome.component, to_fill(outcome)))
+        elif isinstance(outcome, CashFlowBooked):
+            self._balances_changed = True
         elif isinstance(outcome, _LATER):
             if outcome.notify_time_ns > self.clock.sim_time_ns:
                 if outcome.notify_time_ns <= self._sim_end_ns:
                     self._queue_wake_up(outcome.source, outcome.notify_time_ns, outcome)
             else:
                 self._mailboxes[outcome.source].deliver(outcome, self.clock.sim_time_ns)
+
+    def _concerned(self, outcome: OrderFilled | OrderCancelled | OrderExpired) -> tuple[int, ...]:
+        # Who hears of an order: its component; of a liquidation every component of the account, by its fills.
+        if outcome.source != EXCHANGE_SOURCE:
+            return (outcome.source,)
+        if not isinstance(outcome, OrderFilled):
+            return ()
+        return tuple(place for place, c in enumerate(self._components) if c.account == outcome.account)
 
     # ------------------------------------------------------------------ equity
 

@@ -20,13 +20,14 @@ class EventKind(enum.IntEnum):
     CANDLES_CLOSE = 1
     RESTING_ORDERS = 2
     FUNDING = 3
-    EXPIRY = 4
-    CANCEL = 5
-    REMAINDER = 6
-    ORDER = 7
-    EQUITY = 8
-    TRAINING = 9
-    STAGES = 10
+    LIQUIDATION = 4
+    EXPIRY = 5
+    CANCEL = 6
+    REMAINDER = 7
+    ORDER = 8
+    EQUITY = 9
+    TRAINING = 10
+    STAGES = 11
 
 
 class EventKey(NamedTuple):

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from orchestrator.config import NS_PER_SECOND
 from orchestrator.exchange.events import (
+    CashFlowBooked,
     OrderAccepted,
     OrderArrived,
     OrderCancelled,
@@ -14,11 +15,12 @@ from orchestrator.exchange.events import (
     OrderRejected,
     OrderReplaced,
     OrderTriggered,
+    OrderOutcome,
     Outcome,
     RequestRefused,
 )
 from orchestrator.protocol import FillState
-from orchestrator.runs.records import FillRecord, OrderEventRecord, OrderRecord, Record
+from orchestrator.runs.records import CashFlowRecord, FillRecord, OrderEventRecord, OrderRecord, Record
 
 __all__ = ["Journal"]
 
@@ -55,6 +57,8 @@ class Journal:
             return (self._order(outcome, sequence, "accepted", None),)
         if isinstance(outcome, OrderRejected):
             return (self._order(outcome, sequence, "rejected", outcome.reason),)
+        if isinstance(outcome, CashFlowBooked):
+            return (self._cash_flow(outcome, sequence),)
         return (
             self._event(outcome, sequence, _EVENT_NAMES[type(outcome)], getattr(outcome, "reason", None)),
         )
@@ -79,8 +83,20 @@ class Journal:
             reason=reason,
         )
 
+    def _cash_flow(self, flow: CashFlowBooked, sequence: int) -> CashFlowRecord:
+        return CashFlowRecord(
+            sim_time_ns=flow.sim_time_ns,
+            sequence=sequence,
+            account=flow.account,
+            kind=flow.kind,
+            symbol=None if flow.coin is None else f"{flow.coin}-{self._currency}",
+            amount=flow.amount,
+            basis=flow.basis,
+            rate=flow.rate,
+        )
+
     @staticmethod
-    def _event(outcome: Outcome, sequence: int, event: str, reason: str | None) -> OrderEventRecord:
+    def _event(outcome: OrderOutcome, sequence: int, event: str, reason: str | None) -> OrderEventRecord:
         return OrderEventRecord(
             sim_time_ns=outcome.sim_time_ns,
             sequence=sequence,

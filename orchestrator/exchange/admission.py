@@ -93,5 +93,9 @@ def hold_price(
     """Return what a unit of base may cost, fees included, in quote; 0 for a sell, which holds base."""
     if side is Side.SELL:
         return Decimal(0)
-    bound = limit_price if limit_price is not None else (stop_price or last_close) * _HOLD_MARGIN
-    return bound * (ONE + fee_rate_max)
+    return likely_bound(limit_price, stop_price, last_close) * (ONE + fee_rate_max)
+
+
+def likely_bound(limit_price: Decimal | None, stop_price: Decimal | None, last_close: Decimal) -> Decimal:
+    """Return what a unit of base will hardly trade above: the limit, else stop or last close and a margin."""
+    return limit_price if limit_price is not None else (stop_price or last_close) * _HOLD_MARGIN

@@ -16,6 +16,7 @@ from orchestrator.protocol import FillState, Liquidity, OrderType, Side, TimeInF
 __all__ = [
     "CancelRequested",
     "CandlesClosed",
+    "CashFlowBooked",
     "CoinEnded",
     "Input",
     "OrderAccepted",
@@ -23,6 +24,7 @@ __all__ = [
     "OrderCancelled",
     "OrderExpired",
     "OrderFilled",
+    "OrderOutcome",
     "OrderRejected",
     "OrderReplaced",
     "OrderRequested",
@@ -40,10 +42,12 @@ __all__ = [
 class TimerKind(enum.IntEnum):
     """What a timer is for; the engine maps each to its place in the order of events."""
 
-    EXPIRY = 1  # a GTD order reaches its time
-    CANCEL = 2  # a cancel or replace arrives at the market
-    OPENING = 3  # a candle opens for which the remainder of an earlier taker waits
-    ARRIVAL = 4  # a new order arrives at the market
+    FUNDING = 1  # interest or funding is due
+    LIQUIDATION = 2  # an account that owes is judged
+    EXPIRY = 3  # a GTD order reaches its time
+    CANCEL = 4  # a cancel or replace arrives at the market
+    OPENING = 5  # a candle opens for which the remainder of an earlier taker waits
+    ARRIVAL = 6  # a new order arrives at the market
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -123,9 +127,9 @@ class SetTimer(_Event, frozen=True, kw_only=True):
     """Call back with `TimerDue` at `sim_time_ns`; ties are ordered by (kind, source, counter)."""
 
     kind: TimerKind
-    source: int  # the component's place in the declared order; for an opening the coin's place in the run
+    source: int  # the component's place in the declared order, or that of a coin or an account
     counter: int  # unique per (kind, source)
-    subject: str  # client_order_id, or the coin of an opening
+    subject: str  # client_order_id; the coin of an opening or of funding; the account of what it owes
 
 
 class _Outcome(_Event, frozen=True, kw_only=True):
@@ -204,8 +208,19 @@ class OrderFilled(_Outcome, frozen=True, kw_only=True):
     rule: str  # which rule of the fill model made it, such as "taker_open"
 
 
+class CashFlowBooked(_Event, frozen=True, kw_only=True):
+    """Cash came to an account or left it without a fill."""
+
+    account: str
+    kind: str  # such as "funding"
+    coin: str | None  # None for quote currency
+    amount: Decimal  # what it did to cash; negative was paid
+    basis: Decimal  # quote currency: what the rate is of; of funding with the sign of the position
+    rate: Decimal  # a fraction of the basis; of interest a fraction per year
+
+
 Input = OrderRequested | CancelRequested | ReplaceRequested | CandlesClosed | TimerDue | CoinEnded | RunEnded
-Outcome = (
+OrderOutcome = (
     OrderAccepted
     | OrderRejected
     | OrderArrived
@@ -216,3 +231,4 @@ Outcome = (
     | RequestRefused
     | OrderFilled
 )
+Outcome = OrderOutcome | CashFlowBooked

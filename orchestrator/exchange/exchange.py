@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, getcontext, setcontext
 from typing import Any
 
+from orchestrator.account_settings import AccountSettings
 from orchestrator.config import ExecutionModelSettings
 from orchestrator.errors import CausalityError, InvariantError
 from orchestrator.exchange.account import Account
@@ -39,7 +40,8 @@ from orchestrator.exchange.events import (
 )
 from orchestrator.exchange.execution import Execution
 from orchestrator.exchange.instruments import Instrument
-from orchestrator.exchange.market_view import MarketView
+from orchestrator.exchange.margin import Margin
+from orchestrator.exchange.market_view import FundingView, MarketView
 from orchestrator.exchange.models import build_fill_model
 from orchestrator.exchange.money import EXACT, ZERO, from_float
 from orchestrator.exchange.orders import Order
@@ -72,6 +74,10 @@ class Exchange:
         Of the run; keys the latency draws.
     end_ns
         End of the run: nothing arrives later.
+    account
+        `[account]`, which says what all accounts may do; spot accounts when absent.
+    funding
+        Rates of perpetual contracts; only accounts of that kind need them.
     """
 
     def __init__(
@@ -84,12 +90,21 @@ class Exchange:
         accounts: Mapping[str, Decimal],
         seed: int,
         end_ns: int,
+        account: AccountSettings | None = None,
+        funding: FundingView | None = None,
     ) -> None:
         self._market = market
         self._model = build_fill_model(model, seed)
         self._books = {coin: Book(instruments[coin], place) for place, coin in enumerate(coins)}
-        self._accounts = {name: Account(name, cash) for name, cash in accounts.items()}
-        self._settlement = Settlement(self._model, self._books, self._accounts)
+        self._accounts: Mapping[str, Account]
+        self._settlement: Settlement
+        self._margin: Margin | None = None  # of accounts that may owe; spot accounts do without
+        if account is None or account.kind == "spot":
+            spot = self._accounts = {name: Account(name, cash) for name, cash in accounts.items()}
+            self._settlement = Settlement(self._model, self._books, spot)
+        else:
+            self._margin = Margin(account, accounts, market, funding, self._model, self._books, end_ns)
+            self._accounts, self._settlement = self._margin.accounts, self._margin.settlement
         self._execution = Execution(market, self._model, self._books, self._settlement)
         self._open: dict[str, Order] = {}
         self._ended: dict[str, tuple[str, str]] = {}  # id -> component and coin, to answer late cancels
@@ -120,8 +135,10 @@ class Exchange:
         if event.sim_time_ns < self._now_ns:
             raise CausalityError(f"{type(event).__name__} at {event.sim_time_ns} after time {self._now_ns}")
         self._now_ns = event.sim_time_ns
-        if type(event) is CandlesClosed and not self._open:
+        if type(event) is CandlesClosed and not self._open and self._margin is None:
             return []
+        if self._margin is not None:
+            self._margin.marks.now_ns = event.sim_time_ns
         out: Outcomes = []
         before = getcontext()
         setcontext(EXACT)
@@ -302,6 +319,8 @@ class Exchange:
         for book in self._books.values():
             if book.resting:
                 self._execution.judge(book, event.sim_time_ns, out)
+        if self._margin is not None:
+            self._margin.watch(event.sim_time_ns, out)
 
     def _be_called(self, event: TimerDue, out: Outcomes) -> None:
         timer = event.timer
@@ -313,6 +332,10 @@ class Exchange:
             self._execution.reopen(self._books[timer.subject], event.sim_time_ns, out)
         elif timer.kind is TimerKind.CANCEL:
             self._change(timer, out)
+        elif self._margin is not None and timer.kind is TimerKind.FUNDING:
+            self._margin.pay(timer, out)
+        elif self._margin is not None and timer.kind is TimerKind.LIQUIDATION:
+            self._margin.judge(timer, self._open, self._execution, out)
         else:
             # An order that ended meanwhile needs neither its arrival nor its expiry.
             order = self._open.get(timer.subject)

@@ -5,6 +5,7 @@ The exchange states its need here and knows nothing of files or columns; `market
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from orchestrator.candle import Candle, Opening
 
-__all__ = ["Candle", "FinerCandles", "MarketView", "Opening"]
+__all__ = ["Candle", "FinerCandles", "FundingView", "MarketView", "Opening"]
 
 
 class MarketView(Protocol):
@@ -52,3 +53,13 @@ class FinerCandles(Protocol):
         its close time or earlier; together they have its high, low and volume. Empty when the run's candle
         does not exist or its finer candles are not all known.
         """
+
+
+class FundingView(Protocol):
+    """The funding rates of perpetual contracts."""
+
+    def next_time(self, coin: str, sim_time_ns: int) -> int | None:
+        """Return the first funding time later than the time, None when there is none. For scheduling only."""
+
+    def rate_at(self, coin: str, sim_time_ns: int) -> Decimal:
+        """Return the rate of the funding at exactly the time: a fraction of the position, of either sign."""

@@ -23,6 +23,7 @@ __all__ = [
     "is_multiple",
     "plain",
     "quotient",
+    "quotient_up_8",
     "round_bps",
     "round_up_8",
 ]
@@ -65,6 +66,12 @@ def from_float(value: float) -> Decimal:
 def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
     """Return the quotient, rounded to 34 digits."""
     return ROUNDED.divide(dividend, divisor)
+
+
+def quotient_up_8(dividend: Decimal, divisor: Decimal) -> Decimal:
+    """Return the quotient of two numbers (>= 0, > 0), rounded up to 8 decimals, exactly."""
+    quanta, rest = EXACT.divmod(EXACT.scaleb(dividend, 8), divisor)
+    return EXACT.scaleb(quanta + 1 if rest else quanta, -8)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from orchestrator.errors import CausalityError, InvariantError
-from orchestrator.exchange.events import OrderRequested, Outcome
+from orchestrator.exchange.events import OrderOutcome, OrderRequested
 from orchestrator.exchange.money import ZERO, round_up_8
 from orchestrator.protocol import OrderType, Side, TimeInForce
 
@@ -104,7 +104,7 @@ class Order:
         self.filled_qty = ZERO
         self.is_triggered = False
         self.status = OrderStatus.IN_FLIGHT
-        self.history: deque[Outcome] = deque(maxlen=_HISTORY_LENGTH_MAX)
+        self.history: deque[OrderOutcome] = deque(maxlen=_HISTORY_LENGTH_MAX)
 
     @property
     def remaining_qty(self) -> Decimal:

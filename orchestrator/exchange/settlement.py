@@ -12,6 +12,7 @@ from orchestrator.exchange.events import (
     OrderCancelled,
     OrderExpired,
     OrderFilled,
+    OrderOutcome,
     OrderRequested,
     Outcome,
     SetTimer,
@@ -211,7 +212,7 @@ class Settlement:
         order.hold = amount
         self.touched.append(order)
 
-    def say(self, order: Order, outcome: Outcome, out: Outcomes) -> None:
+    def say(self, order: Order, outcome: OrderOutcome, out: Outcomes) -> None:
         """Report an outcome and remember it with the order."""
         order.history.append(outcome)
         out.append(outcome)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Reason", "Rule", "SlippagePart"]
+__all__ = ["FlowKind", "Reason", "Rule", "SlippagePart"]
 
 
 class Reason(enum.StrEnum):
@@ -27,6 +27,10 @@ class Reason(enum.StrEnum):
 
     # The order cannot be now.
     INSUFFICIENT_BALANCE = "insufficient_balance"  # what it may cost is not available; or a fill was cut
+    INSUFFICIENT_MARGIN = (
+        "insufficient_margin"  # the equity does not back what it may lead to; or a fill was cut
+    )
+    LIQUIDATION = "liquidation"  # the account is being liquidated: orders are cancelled, new ones refused
     NO_MARKET_DATA = "no_market_data"  # the coin has no closed candle yet
     END_OF_DATA = "end_of_data"  # the coin's data ended
     AFTER_END_OF_RUN = "after_end_of_run"  # it would arrive after the end of the run
@@ -57,6 +61,16 @@ class Rule(enum.StrEnum):
     MAKER_TOUCH = "maker_touch"  # a resting limit that a candle touched, where touch = "touch"
     STOP_REACHED = "stop_reached"  # a stop inside a candle: at the stop price
     STOP_GAP = "stop_gap"  # a stop that the candle's open had passed: at that open
+    LIQUIDATION = "liquidation"  # a taker of the exchange that closes a position without being asked
+
+
+class FlowKind(enum.StrEnum):
+    """Why cash came or went without a fill."""
+
+    INTEREST_QUOTE = "interest_quote"  # on borrowed quote
+    INTEREST_BASE = "interest_base"  # on a borrowed coin
+    FUNDING = "funding"  # of a perpetual contract
+    LIQUIDATION_FEE = "liquidation_fee"
 
 
 class SlippagePart(enum.StrEnum):

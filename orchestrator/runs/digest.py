@@ -8,8 +8,8 @@ not over Parquet bytes, which depend on the writer's version and on when it was 
 - then per row the sequence and the time in nanoseconds as int64, then cash, equity and each quantity as
   float64, all little-endian, 8 bytes each; negative zero counts as zero, and every NaN is the same NaN.
 
-The run's digest is SHA-256 over the five digests (32 bytes each) in the order orders, order events, fills,
-signals, equity. Every hash is fed as the run goes, so the same rows give the same digest however they were
+The run's digest is SHA-256 over these digests (32 bytes each) in the order orders, order events, fills,
+signals, equity, and cash flows where the run has that file. Every hash is fed as the run goes, so the same rows give the same digest however they were
 cut into writes.
 """
 
@@ -25,13 +25,13 @@ import numpy as np
 
 from orchestrator.errors import DataError
 from orchestrator.runs.layout import EQUITY_FILE
-from orchestrator.runs.lines import RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
 from orchestrator.runs.records import EquityRows
 
 __all__ = ["RESULT_FILES", "Checkpoint", "RunDigest", "canonical_equity", "digest_of_run"]
 
-RESULT_FILES: Final = (*RECORD_TYPES, EQUITY_FILE)
-"""The files that a run's digest covers, in its order."""
+RESULT_FILES: Final = (*(name for name in RECORD_TYPES if name != CASH_FLOWS_FILE), EQUITY_FILE)
+"""The files that every run's digest covers, in its order; cash flows follow where a run has them."""
 
 _CHUNK: Final = 1 << 20
 
@@ -51,10 +51,13 @@ class RunDigest:
     ----------
     coins
         The coins of the run in their order, which name the columns of the equity rows.
+    has_cash_flows
+        Whether the run has a file of cash flows.
     """
 
-    def __init__(self, coins: Iterable[str]) -> None:
-        self._hashes = {name: hashlib.sha256() for name in RESULT_FILES}
+    def __init__(self, coins: Iterable[str], *, has_cash_flows: bool = False) -> None:
+        names = (*RESULT_FILES, CASH_FLOWS_FILE) if has_cash_flows else RESULT_FILES
+        self._hashes = {name: hashlib.sha256() for name in names}
         columns = ["sequence", "time_ns", "cash", "equity", *(f"qty_{coin}" for coin in coins)]
         self.update(EQUITY_FILE, (",".join(columns) + "\n").encode())
 
@@ -63,7 +66,7 @@ class RunDigest:
         self._hashes[name].update(content)
 
     def files(self) -> dict[str, str]:
-        """Return the digest of each result file so far, hexadecimal, in the order of `RESULT_FILES`."""
+        """Return the digest of each result file so far, hexadecimal, in the order of the digest."""
         return {name: state.hexdigest() for name, state in self._hashes.items()}
 
     def total(self) -> str:
@@ -107,7 +110,7 @@ def digest_of_run(directory: Path, coins: Iterable[str], equity: EquityRows) -> 
     DataError
         If a file cannot be read.
     """
-    digest = RunDigest(coins)
+    digest = RunDigest(coins, has_cash_flows=(directory / CASH_FLOWS_FILE).exists())
     for name in RECORD_TYPES:
         try:
             with (directory / name).open("rb") as stream:

@@ -23,17 +23,28 @@ import msgspec
 
 from orchestrator.errors import InvariantError
 from orchestrator.protocol import SignalValue
-from orchestrator.runs.records import FillRecord, OrderEventRecord, OrderRecord, Record, SignalRecord
+from orchestrator.runs.records import (
+    CashFlowRecord,
+    FillRecord,
+    OrderEventRecord,
+    OrderRecord,
+    Record,
+    SignalRecord,
+)
 
-__all__ = ["RECORD_TYPES", "encode_line", "number_text", "time_ns_from_text", "time_text"]
+__all__ = ["CASH_FLOWS_FILE", "RECORD_TYPES", "encode_line", "number_text", "time_ns_from_text", "time_text"]
 
 _NS_PER_SECOND: Final = 1_000_000_000
+
+CASH_FLOWS_FILE: Final = "cash_flows.jsonl"
+"""A result file of runs whose accounts may owe; other runs do not have it, and their digests leave it out."""
 
 RECORD_TYPES: Final[dict[str, type[Record]]] = {
     "orders.jsonl": OrderRecord,
     "order_events.jsonl": OrderEventRecord,
     "fills.jsonl": FillRecord,
     "signals.jsonl": SignalRecord,
+    CASH_FLOWS_FILE: CashFlowRecord,
 }
 """Which records each line file holds, in the order in which the digest takes the files."""
 

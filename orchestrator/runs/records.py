@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from orchestrator.protocol import SignalValue
 
-__all__ = ["EquityRows", "FillRecord", "OrderEventRecord", "OrderRecord", "Record", "SignalRecord"]
+__all__ = ["CashFlowRecord", "EquityRows", "FillRecord", "OrderEventRecord", "OrderRecord", "Record", "SignalRecord"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,6 +79,17 @@ class SignalRecord(_Record, frozen=True, kw_only=True):
     values: dict[str, SignalValue]
 
 
+class CashFlowRecord(_Record, frozen=True, kw_only=True):
+    """cash_flows.jsonl: cash that came or went without a fill; only runs whose accounts may owe have it."""
+
+    account: str
+    kind: str  # interest_quote, interest_base, funding, liquidation_fee
+    symbol: str | None  # None for quote currency
+    amount: Decimal  # negative was paid
+    basis: Decimal  # quote currency, what the rate is of
+    rate: Decimal  # fraction of the basis; of interest per year
+
+
 class EquityRows(msgspec.Struct, frozen=True, kw_only=True):
     """equity.parquet: consecutive ticks, holdings marked at the last close of each coin.
 
@@ -92,4 +103,4 @@ class EquityRows(msgspec.Struct, frozen=True, kw_only=True):
     quantities: npt.NDArray[np.float64]
 
 
-Record = OrderRecord | OrderEventRecord | FillRecord | SignalRecord
+Record = OrderRecord | OrderEventRecord | FillRecord | SignalRecord | CashFlowRecord

@@ -30,7 +30,7 @@ from orchestrator.runs.layout import (
     write_failure,
     write_file,
 )
-from orchestrator.runs.lines import RECORD_TYPES, encode_line
+from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES, encode_line
 from orchestrator.runs.manifest import Counts, RunManifest, process_start_time, write_manifest
 from orchestrator.runs.records import EquityRows, FillRecord, OrderRecord, Record
 
@@ -51,20 +51,31 @@ class RunWriter:
         The run directory.
     """
 
-    def __init__(self, directory: Path, coins: Sequence[str], manifest: RunManifest) -> None:
+    def __init__(
+        self, directory: Path, coins: Sequence[str], manifest: RunManifest, *, has_cash_flows: bool
+    ) -> None:
         self.directory = directory
         self._coins = tuple(coins)
         self._manifest = manifest
-        self._digest = RunDigest(coins)
-        self._files = _open_files(directory)
-        self._lines: dict[type[Record], list[bytes]] = {kind: [] for kind in RECORD_TYPES.values()}
+        self._digest = RunDigest(coins, has_cash_flows=has_cash_flows)
+        self._line_files = {
+            name: kind for name, kind in RECORD_TYPES.items() if has_cash_flows or name != CASH_FLOWS_FILE
+        }
+        self._files = _open_files(directory, (*self._line_files, EQUITY_STREAM, DIGESTS_FILE))
+        self._lines: dict[type[Record], list[bytes]] = {kind: [] for kind in self._line_files.values()}
         self._equity: list[EquityRows] = []
         self._failure: ReplayError | None = None  # once set, no result file grows any more
         self._n_orders = self._n_rejected = self._n_fills = 0
 
     @classmethod
     def create(
-        cls, directory: Path, *, coins: Sequence[str], config_toml: str, manifest: RunManifest
+        cls,
+        directory: Path,
+        *,
+        coins: Sequence[str],
+        config_toml: str,
+        manifest: RunManifest,
+        has_cash_flows: bool = False,
     ) -> RunWriter:
         """Create the run directory with config.toml, run.json and the empty result files.
 
@@ -78,6 +89,8 @@ class RunWriter:
             The resolved configuration.
         manifest
             What is known at the start; the process fields are filled in with this process when absent.
+        has_cash_flows
+            Whether its accounts may owe, so that there is a file of cash flows.
 
         Raises
         ------
@@ -98,7 +111,7 @@ class RunWriter:
             write_file(directory / CONFIG_FILE, config_toml.encode())
             write_file(directory / EQUITY_STREAM, schema_message(coins))
             write_manifest(directory, manifest)
-            return cls(directory, coins, manifest)
+            return cls(directory, coins, manifest, has_cash_flows=has_cash_flows)
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise write_failure(error, f"no run was started in {directory}") from error
@@ -214,7 +227,7 @@ class RunWriter:
 
     def _append_pending(self) -> None:
         # Each file is tried, since one may be full (a limit on file size) while the others are not.
-        for name, kind in RECORD_TYPES.items():
+        for name, kind in self._line_files.items():
             lines = self._lines[kind]
             if lines:
                 content = b"".join(lines)
@@ -246,10 +259,10 @@ class RunWriter:
             raise self._failure
 
 
-def _open_files(directory: Path) -> dict[str, Appender]:
+def _open_files(directory: Path, names: Sequence[str]) -> dict[str, Appender]:
     files: dict[str, Appender] = {}
     try:
-        for name in (*RECORD_TYPES, EQUITY_STREAM, DIGESTS_FILE):
+        for name in names:
             files[name] = Appender(directory / name)
     except OSError:
         for file in files.values():

@@ -14,9 +14,19 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.account_settings import AccountSettings
 from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.protocol import OrderType, Side, TimeInForce
-from tests.exchange.harness import MINUTE, SECOND, FineMarket, Harness, MemoryMarket, Row, candles_of
+from tests.exchange.harness import (
+    MINUTE,
+    SECOND,
+    FineMarket,
+    Harness,
+    MemoryFunding,
+    MemoryMarket,
+    Row,
+    candles_of,
+)
 
 COIN = "BTC"
 MODEL = ExecutionModelSettings(latency_model="fixed", latency_fixed_ms=Decimal(100))
@@ -115,6 +125,8 @@ class Case:
     end: str = "5:00"
     coin_end: str | None = None
     accounts: Mapping[str, str] | None = None
+    account: AccountSettings | None = None  # of a kind that has no coins to begin with
+    funding: Mapping[str, str] = field(default_factory=dict)  # time -> rate of BTC
 
 
 _SOURCES = {"t": 0, "u": 1, "v": 2}
@@ -135,10 +147,12 @@ def run(case: Case) -> Harness:
         end_ns=at(case.end),
         model=msgspec.structs.replace(MODEL, **case.model),
         accounts={name: Decimal(cash) for name, cash in accounts.items()},
+        account=case.account,
+        funding=MemoryFunding({COIN: {at(time): Decimal(rate) for time, rate in case.funding.items()}}),
         coin_ends={} if case.coin_end is None else {COIN: at(case.coin_end)},
     )
     for account in accounts:
-        if Decimal(case.coins):
+        if Decimal(case.coins) and case.account is None:
             harness.endow(COIN, Decimal(case.coins), account)
     numbers: dict[tuple[str, bool], int] = {}
     for ask in sorted(case.asks, key=lambda ask: at(ask.time)):
@@ -157,5 +171,5 @@ def lines(expect: str) -> list[str]:
     spelled = []
     for line in expect.split("|"):
         time, subject, *rest = line.split()
-        spelled.append(" ".join([time, subject if "-" in subject else f"t-{subject}", *rest]))
+        spelled.append(" ".join([time, subject if "-" in subject or subject.isalpha() else f"t-{subject}", *rest]))
     return spelled

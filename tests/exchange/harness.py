@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.account_settings import AccountSettings
 from orchestrator.exchange.events import (
     CancelRequested,
     CandlesClosed,
+    CashFlowBooked,
     CoinEnded,
     Input,
     OrderAccepted,
@@ -36,7 +38,7 @@ from orchestrator.exchange.events import (
 )
 from orchestrator.exchange.exchange import Exchange
 from orchestrator.exchange.instruments import Instrument
-from orchestrator.exchange.market_view import Candle, Opening
+from orchestrator.exchange.market_view import Candle, FundingView, Opening
 from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.protocol import Side
 
@@ -119,6 +121,19 @@ class FineMarket(MemoryMarket):
         )
 
 
+class MemoryFunding:
+    """Funding rates by coin and time."""
+
+    def __init__(self, rates: Mapping[str, Mapping[int, Decimal]]) -> None:
+        self._rates = rates
+
+    def next_time(self, coin: str, sim_time_ns: int) -> int | None:
+        return min((time for time in self._rates.get(coin, {}) if time > sim_time_ns), default=None)
+
+    def rate_at(self, coin: str, sim_time_ns: int) -> Decimal:
+        return self._rates[coin][sim_time_ns]
+
+
 class Harness:
     """An exchange with the queue of timers that an engine would have round it.
 
@@ -135,6 +150,8 @@ class Harness:
         instruments: Mapping[str, Instrument] | None = None,
         seed: int = 7,
         coin_ends: Mapping[str, int] | None = None,
+        account: AccountSettings | None = None,
+        funding: FundingView | None = None,
     ) -> None:
         coins = tuple(market.candles)
         self.market = market
@@ -158,6 +175,8 @@ class Harness:
             accounts=accounts or {"main": Decimal(10_000)},
             seed=seed,
             end_ns=end_ns,
+            account=account,
+            funding=funding,
         )
 
     def endow(self, coin: str, qty: Decimal, account: str = "main") -> None:
@@ -286,6 +305,9 @@ _WORDS = {
 
 def describe(outcome: Outcome) -> str:
     """Return one outcome as a line of a transcript."""
+    if isinstance(outcome, CashFlowBooked):
+        coin = f" {outcome.coin}" if outcome.coin else ""
+        return f"{moment(outcome.sim_time_ns)} {outcome.account} {outcome.kind}{coin} {outcome.amount}"
     head = f"{moment(outcome.sim_time_ns)} {outcome.client_order_id}"
     if isinstance(outcome, OrderFilled):
         return f"{head} {outcome.state} {outcome.qty} @ {outcome.price} fee {outcome.fee} {outcome.rule}"
