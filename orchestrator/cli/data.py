@@ -10,21 +10,18 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.data_compare import compare
+from orchestrator.cli.data_verify import verify
 from orchestrator.cli.fetch import fetch, warm
-from orchestrator.config import NS_PER_SECOND, parse_date_ns
-from orchestrator.errors import DataError
+from orchestrator.config import parse_date_ns
 from orchestrator.home import home
 from orchestrator.market.cache import Stored, entries_of, series_in
 from orchestrator.market.candles import time_text
-from orchestrator.market.gaps import Gap, duration_text
 from orchestrator.market.importing import import_file
 from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey
 from orchestrator.market.synthetic import synthesize
-from orchestrator.market.verify import SeriesReport, verify_series
 
 __all__ = ["data"]
-
-_GAPS_SHOWN = 10
 
 
 @click.group()
@@ -35,8 +32,8 @@ def data() -> None:
     """
 
 
-data.add_command(fetch)
-data.add_command(warm)
+for command in (fetch, warm, verify, compare):
+    data.add_command(command)
 
 
 @data.command("import")
@@ -100,33 +97,6 @@ def list_(as_json: bool) -> None:
         _print_table(rows)
 
 
-@data.command()
-@click.option("--exchange", help="Only this exchange.")
-@click.option("--coin", help="Only this coin.")
-@click.option("--quote", help="Only this quote asset.")
-@click.option("--timeframe", help="Only this candle length.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def verify(as_json: bool, **wanted: str | None) -> None:
-    """Read the cache again: digests, order, grid, prices; list gaps. Exit status 3 when it is unsound."""
-    cache = home().cache
-    keys = [key for key in series_in(cache) if _is_wanted(key, wanted)]
-    if not keys:
-        asked = " ".join(value for value in wanted.values() if value) or "anything"
-        raise DataError(f"nothing to verify: {asked} is not cached in {cache}; see replay data list")
-    reports = [verify_series(cache, key) for key in keys]
-    if as_json:
-        click.echo(_json([_report_row(report) for report in reports]))
-    else:
-        for report in reports:
-            click.echo("\n".join(_report_lines(report)))
-    unsound = [report for report in reports if report.problems]
-    if unsound:
-        first = unsound[0]
-        raise DataError(
-            f"{len(unsound)} of {len(reports)} series unsound, first {first.key}: {first.problems[0]}"
-        )
-
-
 def _stored_text(stored: Stored) -> str:
     return f"{stored.key}: {stored.added} added, {stored.replaced} replaced, {stored.unchanged} already there"
 
@@ -156,47 +126,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console = Console()
     console = console if console.is_terminal else Console(width=160)  # a pipe must not cut columns off
     console.print(table)
-
-
-def _is_wanted(key: SeriesKey, wanted: dict[str, str | None]) -> bool:
-    return all(value is None or getattr(key, name).lower() == value.lower() for name, value in wanted.items())
-
-
-def _report_row(report: SeriesReport) -> dict[str, Any]:
-    return {
-        **report.key._asdict(),
-        "start": _iso(report.start_ns),
-        "end": _iso(report.end_ns),
-        "candles": report.candle_count,
-        "digest": report.digest,
-        "is_sound": not report.problems,
-        "problems": list(report.problems),
-        "gaps": [_gap_row(gap, report.key.timeframe_ns) for gap in report.gaps],
-    }
-
-
-def _gap_row(gap: Gap, timeframe_ns: int) -> dict[str, Any]:
-    return {
-        "start": _iso(gap.start_ns),
-        "end": _iso(gap.end_ns),
-        "seconds": gap.length_ns // NS_PER_SECOND,
-        "candles": gap.length_ns // timeframe_ns,
-    }
-
-
-def _report_lines(report: SeriesReport) -> list[str]:
-    state = "UNSOUND" if report.problems else "sound"
-    lines = [f"{report.key}: {state}, {report.candle_count} candles, {len(report.gaps)} gaps"]
-    lines += [f"  problem: {problem}" for problem in report.problems]
-    for gap in report.gaps[:_GAPS_SHOWN]:
-        candles = gap.length_ns // report.key.timeframe_ns
-        length = duration_text(gap.length_ns)
-        lines.append(
-            f"  gap: {time_text(gap.start_ns)} to {time_text(gap.end_ns)}, {length}, {candles} candles"
-        )
-    if len(report.gaps) > _GAPS_SHOWN:
-        lines.append(f"  and {len(report.gaps) - _GAPS_SHOWN} more gaps; --json lists all")
-    return lines
 
 
 def _iso(time_ns: int | None) -> str | None:

@@ -104,7 +104,7 @@ def load_finer(
     found = (
         find_finer(inside, key.timeframe_ns, map_series(cache, other), other.timeframe_ns)
         for other in sorted(series_in(cache), key=lambda other: other.timeframe_ns)
-        if other[:3] == key[:3] and _divides(other, key)
+        if key.can_be_made_of(other)
     )
     return tuple(series for series in found if series is not None)
 
@@ -153,12 +153,6 @@ def _share_text(series: FinerSeries) -> str:
     if series.share == 1.0:
         return series.timeframe
     return f"{series.timeframe} ({int(series.share * 1000) / 10} % of its candles)"
-
-
-def _divides(other: SeriesKey, key: SeriesKey) -> bool:
-    if other.timeframe_ns >= key.timeframe_ns or key.timeframe_ns % other.timeframe_ns:
-        return False
-    return (other.anchor_ns - key.anchor_ns) % other.timeframe_ns == 0
 
 
 def _sums_to(finer: Candles, rows: npt.NDArray[np.int64], base: Candles) -> npt.NDArray[np.bool_]:

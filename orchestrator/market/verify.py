@@ -1,4 +1,8 @@
-"""Is the cache what its index says, and are its candles sound? Everything is read again."""
+"""Is the cache what its index says, and are its candles sound? Everything is read again.
+
+Problems make a series unsound. Gaps are for each run to accept or refuse; flat runs, outliers and sums that do
+not add up (`suspicions`) are for the user to judge.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.errors import DataError
-from orchestrator.market.cache import LOCK_NAME
+from orchestrator.market.cache import LOCK_NAME, read_series, series_in
 from orchestrator.market.candles import Candles, concatenate, time_text, values_digest
 from orchestrator.market.checks import first_fault
 from orchestrator.market.files import locked
@@ -18,12 +22,20 @@ from orchestrator.market.index import Entry, read_index
 from orchestrator.market.mapped import map_file, mapped_path
 from orchestrator.market.parts import read_part
 from orchestrator.market.series import SeriesKey
+from orchestrator.market.suspicions import (
+    FlatRun,
+    Outlier,
+    SumDifference,
+    find_flat_runs,
+    find_outliers,
+    find_sum_difference,
+)
 
 __all__ = ["SeriesReport", "verify_series"]
 
 
 class SeriesReport(NamedTuple):
-    """What was found in one series: problems make it unsound; gaps are for each run to accept or refuse."""
+    """What was found in one series."""
 
     key: SeriesKey
     candle_count: int
@@ -32,6 +44,14 @@ class SeriesReport(NamedTuple):
     digest: str  # of the values, however they are spread over parts; empty when a part cannot be read
     gaps: tuple[Gap, ...]
     problems: tuple[str, ...]
+    flat_runs: tuple[FlatRun, ...] = ()
+    outliers: tuple[Outlier, ...] = ()
+    sums: SumDifference | None = None  # None without a finer series, or when they cannot be compared
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether there is anything for the user to judge besides gaps."""
+        return bool(self.flat_runs or self.outliers or (self.sums is not None and self.sums.differing))
 
 
 def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
@@ -58,6 +78,7 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
         problems += _candle_problems(key, candles)
         if is_whole:
             problems += _mapped_problems(mapped_path(folder, entries), candles)
+    is_judged = is_whole and not problems  # of broken candles nothing follows
     return SeriesReport(
         key,
         candles.size,
@@ -66,7 +87,28 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
         values_digest(candles) if is_whole else "",
         tuple(find_gaps(candles, key.timeframe_ns)) if is_whole else (),
         tuple(problems),
+        flat_runs=tuple(find_flat_runs(candles, key.timeframe_ns)) if is_judged else (),
+        outliers=tuple(find_outliers(candles)) if is_judged else (),
+        sums=_sum_difference(cache, key, candles) if is_judged else None,
     )
+
+
+def _sum_difference(cache: Path, key: SeriesKey, candles: Candles) -> SumDifference | None:
+    # The finest series that is readable; one that is not is unsound in its own report.
+    others = (other for other in series_in(cache) if key.can_be_made_of(other))
+    for finer in sorted(others, key=lambda other: other.timeframe_ns):
+        folder = cache / finer.folder
+        try:
+            with locked(folder / LOCK_NAME, exclusive=False):
+                parts = read_series(folder, read_index(folder))
+        except DataError:
+            continue
+        found = find_sum_difference(
+            candles, key.timeframe_ns, key.anchor_ns, parts, finer.timeframe_ns, finer.timeframe
+        )
+        if found is not None:
+            return found
+    return None
 
 
 def _entry_problems(key: SeriesKey, entry: Entry, candles: Candles) -> list[str]:

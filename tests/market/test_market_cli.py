@@ -204,3 +204,47 @@ def test_every_command_and_option_has_help(command: str) -> None:
     for parameter in data.commands[command].params:
         if parameter.param_type_name == "option":
             assert getattr(parameter, "help", None), f"{command} --{parameter.name}"
+
+
+CONFIG = """
+start_date = 2024-01-01
+end_date = 2024-01-02
+coins = ["BTC"]
+[data]
+exchange = "binance"
+"""
+
+
+def test_verify_checks_what_a_run_needs(home_folder: Path) -> None:
+    config = write(home_folder, "replay.toml", CONFIG)
+    cache_coins(home().cache, {"BTC": candles_from("2024-01-01", 300), "ETH": candles_from("2024-01-01", 9)})
+    result = run("verify", "--config", config, "--strict")
+    assert result.stdout.startswith("binance BTC-USDT 5m: sound, 300 candles, 0 gaps\n  digest ")
+    assert "ETH" not in result.stdout
+    assert "288 sequences of 5m candles" in result.stderr
+    cache_coins(home().cache, {"BTC": without(candles_from("2024-02-01", 300), 5)})
+    run("verify", "--config", config)  # a gap outside the run is none of its business
+    with pytest.raises(DataError, match="--strict accepts none"):
+        run("verify", "--config", config, "--strict")
+    config.write_text(CONFIG.replace("2024-01-02", "2024-02-02"))
+    with pytest.raises(DataError, match=r"2 gap\(s\) .* accept them with --gaps stale"):
+        run("verify", "--config", config)
+
+
+def test_verify_names_what_is_suspicious(home_folder: Path) -> None:
+    candles = candles_from("2024-01-01", 300)
+    volume, low = candles.volume.copy(), candles.low.copy()
+    volume[100:120] = 0.0
+    flat = [candles.close.copy() for _ in range(4)]
+    for column, original in zip(flat, candles.values[:3], strict=False):
+        column[:100], column[120:] = original[:100], original[120:]
+    low = flat[2]
+    low[200] = 50.0
+    cache_coins(home().cache, {"BTC": candles._replace(open=flat[0], high=flat[1], low=low, volume=volume)})
+    result = run("verify")
+    assert "binance BTC-USDT 5m: suspicious" in result.stdout
+    assert "flat without volume: 2024-01-01 08:20 to 2024-01-01 10:00, 1h40m, 20 candles" in result.stdout
+    assert "outlier: 2024-01-01 16:40, low 50, " in result.stdout
+    found = json.loads(run("verify", "--json").stdout)[0]
+    assert found["is_suspicious"]
+    assert found["outliers"][0]["time"] == "2024-01-01T16:40Z"
