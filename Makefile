@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 
-.PHONY: help demo install test test-fast lint bench clean
+.PHONY: help demo install test test-fast lint bench fidelity clean
 
 help:            ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ lint: $(VENV)/.dev           ## Format, lint, types, import rules
 
 bench: $(VENV)/.dev          ## Speed and memory, one `name: value` line per figure
 	@for program in lockstep runs memory exchange; do $(BIN)/python benchmarks/$$program.py; done
+
+fidelity: $(VENV)/.dev       ## Compare fills with real trades and a real order book; writes docs/fidelity.md
+	$(BIN)/python -m benchmarks.fidelity --write docs/fidelity.md
 
 clean:           ## Remove the environment and caches; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build *.egg-info
