@@ -128,7 +128,10 @@ def _exposure_chart(study: Study) -> Figure:
     area = _line(times[begins], means, "in coins", "@run", fill="tozeroy")
     area["hovertemplate"] = "%{y:.1%}"
     layout = _layout(
-        yaxis={"tickformat": ".0%", "range": [0, max(1.0, float(np.max(means)))]},
+        yaxis={
+            "tickformat": ".0%",
+            "range": [min(0.0, float(np.min(means))), max(1.0, float(np.max(means)))],
+        },
         xaxis={"type": "date"},
     )
     return {"data": [area], "layout": layout}

@@ -25,6 +25,9 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     slippage_cost: Decimal  # against the reference prices; negative if fills were better
     impact_cost: Decimal  # the part of slippage that the orders' own size caused
     slippage_parts: dict[str, Decimal]  # what slippage is made of, as far as fills say
+    financing: (
+        Decimal  # interest, funding and liquidation fees of accounts that may owe; negative if received
+    )
     total: Decimal
     net_pnl: float  # change of equity
     gross_pnl: float  # the same fills at their reference prices and without fees
@@ -45,8 +48,10 @@ def slippage_cost(fills: Iterable[Row]) -> Decimal:
         return sum((slippage_of(fill, fill["qty"]) for fill in fills), _ZERO)
 
 
-def costs_of(fills: Sequence[Row], initial_equity: float, final_equity: float) -> Costs:
-    """Return what the fills of a run cost.
+def costs_of(
+    fills: Sequence[Row], initial_equity: float, final_equity: float, cash_flows: Sequence[Row] = ()
+) -> Costs:
+    """Return what the fills of a run cost, and what its accounts paid for what they owed.
 
     The result at zero cost adds the costs back to what was gained: the same fills, not what a trader with
     more cash would have done instead.
@@ -56,7 +61,8 @@ def costs_of(fills: Sequence[Row], initial_equity: float, final_equity: float) -
         notional = sum(notionals, _ZERO)
         parts = _parts(fills)
         fees, slippage = total_fees(fills), slippage_cost(fills)
-        total = fees + slippage
+        financing = -sum((flow["amount"] for flow in cash_flows), _ZERO)
+        total = fees + slippage + financing
     made = sum(n for n, fill in zip(notionals, fills, strict=True) if fill["liquidity"] == "maker")
     net = final_equity - initial_equity
     gross = net + float(total)
@@ -66,6 +72,7 @@ def costs_of(fills: Sequence[Row], initial_equity: float, final_equity: float) -
         slippage_cost=slippage,
         impact_cost=parts.get("impact", _ZERO),
         slippage_parts=parts,
+        financing=financing,
         total=total,
         net_pnl=net,
         gross_pnl=gross,

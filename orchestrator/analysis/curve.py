@@ -39,7 +39,7 @@ class Curve(NamedTuple):
     """A value over simulation time; the first sample is the beginning of the run."""
 
     times_ns: IntArray  # ascending, n_samples >= 1
-    values: FloatArray  # quote currency, >= 0, the first > 0
+    values: FloatArray  # quote currency, the first > 0; below 0 only where accounts may owe
 
     @property
     def span_days(self) -> float:
@@ -73,6 +73,10 @@ def curve_of(run: Run, terms: Terms) -> Curve:
         raise DataError(f"run {run.name} has no tick in its equity; it ended before the first one")
     values = np.concatenate(([float(terms.initial_cash)], rows.equity))
     check_curve(values)
+    if terms.is_spot and np.any(values < 0.0):
+        raise DataError(
+            f"run {run.name} has negative equity, which spot accounts cannot; check it with `replay verify`"
+        )
     return Curve(np.concatenate(([terms.start_ns], rows.sim_times_ns)), values)
 
 
@@ -82,7 +86,7 @@ def days_of(curve: Curve) -> Days:
     Returns
     -------
     Days
-        With n_days = 0 when no day does. After a value of zero every return is zero.
+        With n_days = 0 when no day does. After a value that is not positive every return is zero.
     """
     first = -(-int(curve.times_ns[0]) // NS_PER_DAY)
     last = int(curve.times_ns[-1]) // NS_PER_DAY
@@ -106,16 +110,15 @@ def total_return(values: FloatArray) -> float:
     Raises
     ------
     DataError
-        If a value is NaN or negative, or the first one is zero.
+        If a value is NaN, or the first one is not positive.
     """
     check_curve(values)
     return float(values[-1] / values[0] - 1.0)
 
 
 def check_curve(values: FloatArray) -> None:
-    """Raise `DataError` if a value is NaN or negative, or the first one is zero."""
-    if not np.all(values >= 0.0) or values[0] == 0.0:  # a comparison with NaN is false
+    """Raise `DataError` if a value is NaN, or the first one is not positive."""
+    if not (np.all(np.isfinite(values)) and values[0] > 0.0):
         raise DataError(
-            "equity is negative, begins at zero or is no number somewhere, which a spot account cannot; "
-            "check the run with `replay verify`"
+            "equity is no number somewhere or does not begin above zero; check the run with `replay verify`"
         )

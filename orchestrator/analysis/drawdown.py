@@ -45,12 +45,12 @@ def max_drawdown(values: FloatArray) -> float:
     Returns
     -------
     float
-        Fraction of the peak, in [0, 1]; 0.0 if the curve never falls.
+        Fraction of the peak, >= 0; 0.0 if the curve never falls, above 1 if it falls below zero.
 
     Raises
     ------
     DataError
-        If a value is NaN or negative, or the first one is zero.
+        If a value is NaN, or the first one is not positive.
 
     References
     ----------

@@ -22,7 +22,17 @@ from orchestrator.runs.reader import Row, Run
 __all__ = ["AnalysedRun"]
 
 _TRADE_COLUMNS: Final = (
-    *("number", "symbol", "component", "qty", "entry_price", "exit_price", "entry_notional", "exit_notional"),
+    *(
+        "number",
+        "symbol",
+        "component",
+        "side",
+        "qty",
+        "entry_price",
+        "exit_price",
+        "entry_notional",
+        "exit_notional",
+    ),
     *("gross_pnl", "fees", "slippage_cost", "pnl", "return_fraction", "entry_order", "exit_order"),
 )
 
@@ -110,7 +120,7 @@ class AnalysedRun:
             columns=list(_TRADE_COLUMNS),
             index=_index(_times(trades, "exit_ns")),
         )
-        frame.insert(3, "entry_time", _index(_times(trades, "entry_ns")))
+        frame.insert(4, "entry_time", _index(_times(trades, "entry_ns")))
         frame["holding"] = frame.index - pd.DatetimeIndex(frame["entry_time"])
         return frame
 

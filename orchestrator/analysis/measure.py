@@ -132,11 +132,12 @@ def _ratios(study: Study, free: float) -> dict[str, Any]:
 def _trading(study: Study) -> dict[str, Any]:
     run, trades = study.run, study.book.trades
     figures = figures_of(trades)
-    costs = costs_of(run.fills, float(study.curve.values[0]), float(study.curve.values[-1]))
-    turnover = float(costs.notional) / 2.0 / float(np.mean(study.curve.values))
+    values = study.curve.values
+    costs = costs_of(run.fills, float(values[0]), float(values[-1]), run.cash_flows)
+    turnover = float(costs.notional) / 2.0 / float(np.mean(values))
     return {
         "exposure": float(np.mean(study.exposure)),
-        "time_in_market": float(np.mean(study.exposure >= _IN_MARKET)),
+        "time_in_market": float(np.mean(np.abs(study.exposure) >= _IN_MARKET)),
         "turnover": turnover,
         "turnover_annual": turnover * DAYS_PER_YEAR / study.curve.span_days
         if study.has_enough_days
@@ -235,6 +236,7 @@ def _open_trade(trade: OpenTrade, mark: float | None) -> OpenTradeFigures:
     return OpenTradeFigures(
         symbol=trade.symbol,
         component=trade.component,
+        side=trade.side,
         qty=trade.qty,
         entry_time=stamp(trade.entry_ns),
         entry_price=trade.entry_price,

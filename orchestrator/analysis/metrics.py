@@ -113,6 +113,7 @@ class OpenTradeFigures(_Section, frozen=True, kw_only=True):
 
     symbol: str
     component: str
+    side: str  # long, short
     qty: Decimal
     entry_time: str
     entry_price: Decimal
@@ -177,7 +178,7 @@ class Metrics(_Section, frozen=True, kw_only=True):
     worst_day: float | None
     max_drawdown: DrawdownFigures
     drawdowns: tuple[DrawdownFigures, ...]  # the ten deepest
-    exposure: float  # mean share of equity that is not cash
+    exposure: float  # mean share of equity that is not cash; negative when short, above 1 when borrowed
     time_in_market: float  # share of ticks with at least 0.1 % of equity in coins
     turnover: float  # half of what was traded over mean equity
     turnover_annual: float | None

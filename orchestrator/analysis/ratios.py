@@ -45,12 +45,14 @@ def cagr(growth: float, days: float) -> float | None:
     Parameters
     ----------
     growth
-        Last value over first value, >= 0.
+        Last value over first value; nothing is left at 0 and below.
     days
         Between them; not necessarily whole.
     """
     if days <= 0:
         return None
+    if growth <= 0.0:
+        return -1.0
     try:
         return float(growth ** (DAYS_PER_YEAR / days) - 1.0)
     except OverflowError:
@@ -136,7 +138,7 @@ def value_at_risk(returns: FloatArray, share: float = 0.05) -> float | None:
 
     The quantile is interpolated between days; a negative value means that even those days gained.
     """
-    return -float(np.quantile(returns, share)) if len(returns) else None
+    return 0.0 - float(np.quantile(returns, share)) if len(returns) else None
 
 
 def expected_shortfall(returns: FloatArray, share: float = 0.05) -> float | None:
@@ -151,7 +153,7 @@ def expected_shortfall(returns: FloatArray, share: float = 0.05) -> float | None
     if not len(returns):
         return None
     worst = int((len(returns) - 1) * share)
-    return -float(np.mean(np.partition(returns, worst)[: worst + 1]))
+    return 0.0 - float(np.mean(np.partition(returns, worst)[: worst + 1]))
 
 
 def _standard_moment(returns: FloatArray, order: int) -> float | None:

@@ -176,6 +176,7 @@ COSTS: Final = (
     Item("Fees", "fees", money),
     Item("Slippage", "slippage_cost", money, "fill price against reference price"),
     Item("… of it impact", "impact_cost", money, "caused by the orders' own size"),
+    Item("Financing", "financing", money, "interest, funding, liquidation fees; negative if received"),
     Item("Costs together", "total", money),
     Item("Result", "net_pnl", money),
     Item(

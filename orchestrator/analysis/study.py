@@ -15,7 +15,7 @@ from orchestrator.analysis.trades import TradeBook, trades_of
 from orchestrator.config import NS_PER_DAY
 from orchestrator.errors import DataError
 from orchestrator.runs.layout import CONFIG_FILE
-from orchestrator.runs.lines import RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
 from orchestrator.runs.reader import Run
 
 __all__ = ["Study", "study_run"]
@@ -58,7 +58,7 @@ def study_run(run: Run, cache: Path) -> Study:
         curve=curve,
         days=days,
         exposure=1.0 - cash_share,
-        book=trades_of(run.fills),
+        book=trades_of(run.fills, terms.accounts, may_short=not terms.is_spot),
         context=market_context(run, curve, days, terms, cache),
     )
 
@@ -66,8 +66,14 @@ def study_run(run: Run, cache: Path) -> Study:
 def _require_files(run: Run) -> None:
     # Each is made when a run begins: an absent one was lost, and without it every figure would be wrong.
     for name in (CONFIG_FILE, *RECORD_TYPES):
+        if name == CASH_FLOWS_FILE and not _may_owe(run):
+            continue
         if not (run.directory / name).is_file():
             raise DataError(f"{run.directory / name} is missing; restore it from a copy of the run")
+
+
+def _may_owe(run: Run) -> bool:
+    return bool(run.configuration.get("account", {}).get("kind", "spot") != "spot")
 
 
 def _usable_days(curve: Curve, run: Run) -> Days:

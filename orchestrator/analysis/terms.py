@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from orchestrator.config import ExecutionModelSettings, parse_date_ns
+from orchestrator.config import MAIN_ACCOUNT, ExecutionModelSettings, parse_date_ns
 from orchestrator.errors import DataError
 from orchestrator.runs.layout import CONFIG_FILE
 from orchestrator.runs.reader import Run
@@ -17,8 +17,10 @@ class Terms(NamedTuple):
     """Read from the run's own config.toml and run.json."""
 
     start_ns: int
-    initial_cash: Decimal
+    initial_cash: Decimal  # of all accounts
     currency: str
+    accounts: dict[str, str]  # component -> its account
+    is_spot: bool  # whether accounts may neither owe nor sell what they have not
     taker_fee_rate: float  # of the lowest tier, as a fraction of the notional
 
 
@@ -35,6 +37,11 @@ def terms_of(run: Run, initial_cash: Decimal | None = None) -> Terms:
         start_ns=parse_date_ns(run.manifest.sim_start),
         initial_cash=_configured_cash(run) if initial_cash is None else initial_cash,
         currency=str(account.get("currency", "")),
+        accounts={
+            component["name"]: component.get("account") or MAIN_ACCOUNT
+            for component in run.configuration.get("component", [])
+        },
+        is_spot=account.get("kind", "spot") == "spot",
         taker_fee_rate=_taker_fee_bps(run.configuration.get("execution_model", {})) / 10_000,
     )
 

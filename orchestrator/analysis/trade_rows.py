@@ -17,7 +17,18 @@ __all__ = ["trade_rows", "trades_csv"]
 _NS_PER_HOUR: Final = 3_600 * 1_000_000_000
 
 _CSV_COLUMNS: Final = (
-    *("trade", "state", "symbol", "component", "qty", "entry_time", "exit_time", "entry_price", "exit_price"),
+    *(
+        "trade",
+        "state",
+        "symbol",
+        "component",
+        "side",
+        "qty",
+        "entry_time",
+        "exit_time",
+        "entry_price",
+        "exit_price",
+    ),
     *(
         "entry_notional",
         "exit_notional",
@@ -34,6 +45,7 @@ _CSV_COLUMNS: Final = (
 _COLUMNS: Final = (
     ("#", "plain", False),
     ("coin", "text", False),
+    ("side", "text", False),
     ("entry", "text", False),
     ("exit", "text", False),
     ("quantity", "number", False),
@@ -77,6 +89,7 @@ def _row(trade: Trade) -> list[Any]:
     return [
         trade.number,
         trade.symbol.partition("-")[0],
+        trade.side,
         stamp(trade.entry_ns)[:16].replace("T", " "),
         stamp(trade.exit_ns)[:16].replace("T", " "),
         float(trade.qty),
@@ -96,6 +109,7 @@ def _closed(trade: Trade) -> list[Any]:
         "closed",
         trade.symbol,
         trade.component,
+        trade.side,
         number_text(trade.qty),
         stamp(trade.entry_ns),
         stamp(trade.exit_ns),
@@ -116,7 +130,16 @@ def _closed(trade: Trade) -> list[Any]:
 
 def _open(number: int, trade: OpenTradeFigures) -> list[Any]:
     pnl = "" if trade.pnl is None else number_text(trade.pnl)
-    head = [number, "open", trade.symbol, trade.component, number_text(trade.qty), trade.entry_time, ""]
+    head = [
+        number,
+        "open",
+        trade.symbol,
+        trade.component,
+        trade.side,
+        number_text(trade.qty),
+        trade.entry_time,
+        "",
+    ]
     prices = [number_text(trade.entry_price), "", number_text(trade.entry_notional), "", ""]
     return [
         *head,

@@ -1,26 +1,31 @@
-"""Round trips: which sale closed which purchase, first in first out, exact to the last digit.
+"""Round trips: which fill closed which, first in first out, exact to the last digit.
 
-Fills are matched in their order; the fills of one order count together, so a trade is one entry order closed
-by one exit order. What no sale has closed by the end is an open trade. Money stays `Decimal`: the results of
-all trades and open trades sum exactly to what the account gained.
+Fills are matched in their order, account by account and coin by coin; the fills of one order count together,
+so a trade is one entry order closed by one exit order. A long trade is opened by buying; where accounts may
+sell what they have not, a short one is opened by selling. What nothing has closed by the end is an open
+trade. Money stays `Decimal`: the results of all trades and open trades sum exactly to what fills gained.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import Final
 
 import msgspec
 
+from orchestrator.config import EXCHANGE_NAME, MAIN_ACCOUNT
 from orchestrator.errors import DataError
 from orchestrator.runs.lines import time_ns_from_text
 from orchestrator.runs.reader import Row
 
 __all__ = ["OpenTrade", "Trade", "TradeBook", "exact_money", "slippage_of", "trades_of"]
 
+LONG, SHORT = "long", "short"
+
+_SIDES: Final = {"buy": LONG, "sell": SHORT}  # of the fill that opens
 _ZERO: Final = Decimal(0)
 _FEE_STEP: Final = Decimal("0.00000001")  # fees have 8 decimals; shares of them too
 _PRICE_STEP: Final = Decimal("0.000000000001")
@@ -39,6 +44,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     number: int  # 1, 2, 3 … in the order of exits
     symbol: str
     component: str  # whose order opened it
+    side: str  # long, short
     qty: Decimal
     entry_ns: int  # first fill
     exit_ns: int  # last fill
@@ -53,7 +59,8 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     def pnl(self) -> Decimal:
         """What it gained, after fees and slippage."""
         with exact_money():
-            return self.exit_notional - self.entry_notional - self.fees
+            gained = self.exit_notional - self.entry_notional
+            return (gained if self.side == LONG else -gained) - self.fees
 
     @property
     def gross_pnl(self) -> Decimal:
@@ -87,6 +94,7 @@ class OpenTrade(msgspec.Struct, frozen=True, kw_only=True):
 
     symbol: str
     component: str
+    side: str  # long, short
     qty: Decimal
     entry_ns: int
     entry_notional: Decimal
@@ -102,7 +110,8 @@ class OpenTrade(msgspec.Struct, frozen=True, kw_only=True):
     def pnl_at(self, mark_price: Decimal) -> Decimal:
         """Return the unrealised result at a price: the fees of the entry are paid, those of an exit are not."""
         with exact_money():
-            return self.qty * mark_price - self.entry_notional - self.fees
+            gained = self.qty * mark_price - self.entry_notional
+            return (gained if self.side == LONG else -gained) - self.fees
 
 
 class TradeBook(msgspec.Struct, frozen=True):
@@ -112,28 +121,37 @@ class TradeBook(msgspec.Struct, frozen=True):
     open_trades: tuple[OpenTrade, ...]
 
 
-def trades_of(fills: Iterable[Row]) -> TradeBook:
+def trades_of(
+    fills: Iterable[Row], accounts: Mapping[str, str] | None = None, *, may_short: bool = False
+) -> TradeBook:
     """Pair the fills of a run first in first out, coin by coin.
 
     Parameters
     ----------
     fills
-        Rows of fills.jsonl in their order; the accounts of one run are one.
+        Rows of fills.jsonl in their order.
+    accounts
+        Component to its account; components that are absent share one. What the exchange trades to liquidate
+        closes the first account that has such a position.
+    may_short
+        Whether accounts may sell what they have not.
 
     Raises
     ------
     DataError
-        If more is sold than was bought.
+        If more is sold than was bought and `may_short` is false.
     """
-    lots: dict[str, deque[_Lot]] = {}
+    lots: dict[tuple[str, str], deque[_Lot]] = {}
     pairs: dict[tuple[str, str], _Pair] = {}
     with exact_money():
         for fill in fills:
-            waiting = lots.setdefault(fill["symbol"], deque())
-            if fill["side"] == "buy":
-                waiting.append(_Lot(fill))
-            else:
-                _close(waiting, _Lot(fill), pairs)
+            lot = _Lot(fill)
+            waiting = lots.setdefault((_account(fill, accounts or {}, lots), fill["symbol"]), deque())
+            _close(waiting, lot, pairs)
+            if lot.qty:
+                if fill["side"] == "sell" and not may_short:
+                    raise DataError(_oversold(lot))
+                waiting.append(lot)
         closed = sorted(pairs.values(), key=lambda pair: pair.exit_ns)  # stable: ties stay in fill order
         trades = tuple(pair.trade(number) for number, pair in enumerate(closed, start=1))
         return TradeBook(trades, tuple(_open_trades(lots)))
@@ -202,6 +220,7 @@ class _Pair:
             number=number,
             symbol=self.entry["symbol"],
             component=self.entry["component"],
+            side=_SIDES[self.entry["side"]],
             qty=self.qty,
             entry_ns=self.entry_ns,
             exit_ns=self.exit_ns,
@@ -214,24 +233,36 @@ class _Pair:
         )
 
 
-def _close(waiting: deque[_Lot], sale: _Lot, pairs: dict[tuple[str, str], _Pair]) -> None:
-    while sale.qty:
-        if not waiting:
-            fill = sale.fill
-            raise DataError(
-                f"fill {fill['fill_id']} sells {sale.qty} {fill['symbol']} more than was bought; a spot account "
-                "cannot: fills are missing, check the run with `replay verify`"
-            )
+def _account(fill: Row, accounts: Mapping[str, str], lots: Mapping[tuple[str, str], deque[_Lot]]) -> str:
+    if fill["component"] != EXCHANGE_NAME:
+        return accounts.get(fill["component"], MAIN_ACCOUNT)
+    holding = (
+        account
+        for (account, symbol), waiting in lots.items()
+        if symbol == fill["symbol"] and waiting and waiting[0].fill["side"] != fill["side"]
+    )
+    return next(holding, MAIN_ACCOUNT)
+
+
+def _close(waiting: deque[_Lot], exit_: _Lot, pairs: dict[tuple[str, str], _Pair]) -> None:
+    while exit_.qty and waiting and waiting[0].fill["side"] != exit_.fill["side"]:
         lot = waiting[0]
-        key = (lot.fill["client_order_id"], sale.fill["client_order_id"])
-        pair = pairs.setdefault(key, _Pair(lot, sale))
-        pair.add(lot, sale, min(lot.qty, sale.qty))
+        key = (lot.fill["client_order_id"], exit_.fill["client_order_id"])
+        pair = pairs.setdefault(key, _Pair(lot, exit_))
+        pair.add(lot, exit_, min(lot.qty, exit_.qty))
         if not lot.qty:
             waiting.popleft()
 
 
-def _open_trades(lots: dict[str, deque[_Lot]]) -> Iterator[OpenTrade]:
-    for symbol, waiting in lots.items():
+def _oversold(lot: _Lot) -> str:
+    return (
+        f"fill {lot.fill['fill_id']} sells {lot.qty} {lot.fill['symbol']} more than was bought; a spot account "
+        "cannot: fills are missing, check the run with `replay verify`"
+    )
+
+
+def _open_trades(lots: Mapping[tuple[str, str], deque[_Lot]]) -> Iterator[OpenTrade]:
+    for (_, symbol), waiting in lots.items():
         orders: dict[str, list[_Lot]] = {}
         for lot in waiting:
             orders.setdefault(lot.fill["client_order_id"], []).append(lot)
@@ -239,6 +270,7 @@ def _open_trades(lots: dict[str, deque[_Lot]]) -> Iterator[OpenTrade]:
             yield OpenTrade(
                 symbol=symbol,
                 component=parts[0].fill["component"],
+                side=_SIDES[parts[0].fill["side"]],
                 qty=sum((lot.qty for lot in parts), _ZERO),
                 entry_ns=parts[0].time_ns,
                 entry_notional=sum((lot.qty * lot.fill["fill_price"] for lot in parts), _ZERO),

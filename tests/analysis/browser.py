@@ -31,7 +31,8 @@ _FLAGS = (
 # Puts the two pipe ends where Chromium looks for them.
 _TRAMPOLINE = (
     "import os, sys; r, w = int(sys.argv[1]), int(sys.argv[2]); "
-    "r2, w2 = os.dup(r), os.dup(w); os.dup2(r2, 3); os.dup2(w2, 4); os.execvp(sys.argv[3], sys.argv[3:])"
+    "r2, w2 = os.dup(r), os.dup(w); os.dup2(r2, 3); os.dup2(w2, 4); "
+    "[os.set_inheritable(fd, True) for fd in (3, 4)]; os.execvp(sys.argv[3], sys.argv[3:])"
 )
 
 

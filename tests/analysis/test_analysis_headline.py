@@ -41,7 +41,7 @@ def test_return_and_drawdown(values: tuple[float, ...], gained: float, fell: flo
     assert max_drawdown(curve(*values)) == pytest.approx(fell)
 
 
-@pytest.mark.parametrize("values", [(0.0, 1.0), (1.0, -1.0), (1.0, float("nan")), (float("nan"), 1.0)])
+@pytest.mark.parametrize("values", [(0.0, 1.0), (-1.0, 1.0), (1.0, float("nan")), (float("nan"), 1.0)])
 def test_an_impossible_curve_is_refused(values: tuple[float, ...]) -> None:
     for figure in (total_return, max_drawdown):
         with pytest.raises(DataError):

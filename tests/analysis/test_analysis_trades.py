@@ -88,6 +88,36 @@ def test_more_sold_than_bought_is_refused() -> None:
         trades_of([fill("b", "buy", "1", "1"), fill("s", "sell", "1.5", "1")])
 
 
+def test_short_trades_where_accounts_may_owe() -> None:
+    fills = [
+        fill("s1", "sell", "2", "100", "0.2", second=0),
+        fill("b1", "buy", "3", "90", "0.3", second=10),  # closes the short and opens a long
+        fill("s2", "sell", "1.5", "95", "0.15", second=20),  # closes the long and opens a short again
+    ]
+    book = trades_of(fills, may_short=True)
+    short, long = book.trades
+    assert (short.side, short.qty, short.pnl) == ("short", D(2), D(20) - D("0.2") - D("0.2"))
+    assert (long.side, long.qty, long.pnl) == ("long", D(1), D(5) - D("0.1") - D("0.1"))
+    (left,) = book.open_trades
+    assert (left.side, left.qty, left.fees) == ("short", D("0.5"), D("0.05"))
+    assert left.pnl_at(D(97)) == D("-1.05")
+    with pytest.raises(DataError, match="more than was bought"):
+        trades_of(fills)
+
+
+def test_each_account_closes_its_own_trades() -> None:
+    fills = [
+        fill("a1", "buy", "1", "100", second=0),
+        {**fill("b1", "buy", "1", "200", second=1), "component": "other"},
+        {**fill("b2", "sell", "1", "210", second=2), "component": "other"},
+        {**fill("x1", "sell", "1", "90", second=3), "component": "exchange"},  # liquidates who has a position
+    ]
+    own = trades_of(fills, {"trader": "main", "other": "second"}, may_short=True).trades
+    assert [(t.entry_order, t.exit_order, t.pnl) for t in own] == [("b1", "b2", D(10)), ("a1", "x1", D(-10))]
+    shared = trades_of(fills, {}, may_short=True).trades
+    assert [(t.entry_order, t.exit_order) for t in shared] == [("a1", "b2"), ("b1", "x1")]
+
+
 def test_figures_by_hand() -> None:
     fills = []
     for number, exit_price in enumerate(["110", "120", "95", "80", "100", "105"]):
@@ -114,8 +144,8 @@ def test_figures_by_hand() -> None:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Return fills of a spot account: it never sells what it has not."""
+def histories(draw: st.DrawFn, may_short: bool = False) -> list[dict[str, Any]]:
+    """Return fills of an account; unless it may, it never sells what it has not."""
     held: dict[str, Decimal] = {}
     fills: list[dict[str, Any]] = []
     quantity = st.decimals("0.00000001", "1000000", places=8)
@@ -123,9 +153,9 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     fee = st.decimals("0", "1000", places=8)
     for number in range(draw(st.integers(1, 14))):
         coin = draw(st.sampled_from(["BTC", "ETH"]))
-        side = draw(st.sampled_from(["buy", "buy", "sell"])) if held.get(coin) else "buy"
+        side = draw(st.sampled_from(["buy", "buy", "sell"])) if held.get(coin) or may_short else "buy"
         qty = draw(quantity)
-        if side == "sell":
+        if side == "sell" and not may_short:
             qty = min(qty, held[coin])
         held[coin] = held.get(coin, D(0)) + (qty if side == "buy" else -qty)
         at, meant = draw(price), draw(price)
@@ -138,11 +168,12 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     return fills
 
 
-@given(histories(), st.decimals("0.00000001", "99999999", places=8))
+@given(st.booleans(), st.data(), st.decimals("0.00000001", "99999999", places=8))
 def test_trades_and_open_trades_sum_to_the_change_of_equity(
-    fills: list[dict[str, Any]], mark: Decimal
+    may_short: bool, data: st.DataObject, mark: Decimal
 ) -> None:
-    book = trades_of(fills)
+    fills = data.draw(histories(may_short))
+    book = trades_of(fills, may_short=may_short)
     with exact_money():
         cash = D(0)
         held = {"BTC-USD": D(0), "ETH-USD": D(0)}
@@ -159,8 +190,9 @@ def test_trades_and_open_trades_sum_to_the_change_of_equity(
         costs = costs_of(fills, 1.0, 1.0)
         assert sum(t.slippage_cost for t in everything) == costs.slippage_cost
         assert all(t.fees >= 0 for t in everything)
-        bought = sum(row["qty"] for row in fills if row["side"] == "buy")
-        assert sum(t.qty for t in everything) == bought
+        assert sum(t.qty for t in book.trades) * 2 + sum(t.qty for t in book.open_trades) == sum(
+            row["qty"] for row in fills
+        )
 
 
 @given(histories())
@@ -192,4 +224,8 @@ def test_costs_by_hand() -> None:
     assert found.return_at_zero_cost == pytest.approx(0.02)
     assert found.maker_share == pytest.approx(220 / 422)
     assert costs_of(rows, 1000.0, 900.0).share_of_gross is None
+    flows = [{"amount": D("-1.5")}, {"amount": D("0.25")}]  # interest paid, funding received
+    owing = costs_of(rows, 1000.0, 1016.25, flows)
+    assert (owing.financing, owing.total) == (D("1.25"), D("3.75"))
+    assert owing.gross_pnl == 20.0
     assert costs_of([], 1.0, 1.0).maker_share is None
