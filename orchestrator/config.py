@@ -75,6 +75,8 @@ class DataSettings(Section, frozen=True, kw_only=True):
     quote: str | None = None  # None: found by itself when only one fits
     gaps: Literal["fail", "stale"] = "fail"
     max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
+    execution: str | None = None  # another exchange where orders fill and equity is marked; None: the same
+    execution_quote: str | None = None  # None: found by itself when only one fits
     base_url: str | None = None  # where fetching asks instead of the exchange's own hosts: a mirror
 
 
@@ -441,6 +443,12 @@ def _validate_speed(speed: str) -> None:
 
 
 def _validate_data(data: DataSettings) -> None:
+    if data.execution is None and data.execution_quote is not None:
+        raise ConfigError("data.execution_quote has no effect without data.execution; name the exchange too")
+    if data.execution is not None and data.execution == data.exchange:
+        raise ConfigError(
+            f"data.execution has no effect: {data.execution} is data.exchange already; name another or remove it"
+        )
     if data.max_gap is not None:
         parse_duration_ns(data.max_gap)
         if data.gaps != "stale":

@@ -7,8 +7,9 @@ schedules, knows when the next candle opens.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,13 @@ class Market:
             columns = (prices[:, place], open_times[:, place], flags[:, place])
             self._fill_coin(self._visible[coin], times, *columns)
         return TickBlock(times, prices, open_times, flags)
+
+    def with_ticks(self, tick_times_ns: npt.NDArray[np.int64]) -> Self:
+        """Return the same market with other ticks: sorted times in (start_ns, end_ns], its own among them."""
+        other = copy.copy(self)
+        other.tick_times_ns = tick_times_ns
+        other.tick_count = len(tick_times_ns)
+        return other
 
     def last_closed(self, coin: str, sim_time_ns: int) -> Candle | None:
         """Return the last candle closed at or before the time, warm-up too; None before the first one."""

@@ -8,10 +8,12 @@ from orchestrator.errors import DataError
 from orchestrator.market.cache import entries_of, series_in
 from orchestrator.market.candles import Candles, time_text
 from orchestrator.market.choice import Choice, choose_series
-from orchestrator.market.finer import finer_notes, load_finer
+from orchestrator.market.finer import FinerSeries, find_finer, finer_notes, load_finer
 from orchestrator.market.gaps import accept_gaps, gaps_in_run
 from orchestrator.market.mapped import map_series
 from orchestrator.market.market import Market
+from orchestrator.market.resample import resample
+from orchestrator.market.series import SeriesKey
 
 __all__ = ["load_market"]
 
@@ -27,6 +29,7 @@ def load_market(
     end_ns: int,
     gaps: str,
     max_gap_ns: int | None,
+    summed_to: str | None = None,
 ) -> Market:
     """Return the market of a run, its candles mapped from the cache.
 
@@ -42,6 +45,8 @@ def load_market(
         The run, nanoseconds since the epoch; start < end.
     gaps, max_gap_ns
         "fail", or "stale" with the longest gap that is accepted (None: any).
+    summed_to
+        The timeframe of the market, where the candles of `timeframe` are shorter; None: the same.
 
     Raises
     ------
@@ -57,8 +62,15 @@ def load_market(
     candles = {coin: map_series(cache, choice.key(coin)) for coin in coins}
     timeframe_ns = choice.key(coins[0]).timeframe_ns
     _require_candles(candles, timeframe_ns, start_ns, end_ns)
-    finer = {coin: load_finer(cache, choice.key(coin), c, start_ns, end_ns) for coin, c in candles.items()}
     found = {coin: gaps_in_run(c, timeframe_ns, start_ns, end_ns) for coin, c in candles.items()}
+    if summed_to is None:
+        finer = {
+            coin: load_finer(cache, choice.key(coin), c, start_ns, end_ns) for coin, c in candles.items()
+        }
+    else:
+        choice = choice._replace(timeframe=summed_to)
+        candles, finer = _summed(candles, timeframe_ns, choice.key(coins[0]), start_ns, end_ns)
+        timeframe_ns = choice.key(coins[0]).timeframe_ns
     notes = [
         *_quote_note(choice.quote),
         *_span_notes(candles, timeframe_ns, start_ns, end_ns),
@@ -75,6 +87,20 @@ def load_market(
         finer=finer,
         notes=tuple(notes),
     )
+
+
+def _summed(
+    candles: dict[str, Candles], finer_ns: int, key: SeriesKey, start_ns: int, end_ns: int
+) -> tuple[dict[str, Candles], dict[str, tuple[FinerSeries, ...]]]:
+    # The shorter candles also tell what happened within the longer ones that are made of them.
+    longer = {coin: resample(c, key.timeframe_ns, key.anchor_ns) for coin, c in candles.items()}
+    finer: dict[str, tuple[FinerSeries, ...]] = {}
+    for coin, base in longer.items():
+        rows = base.open_times_ns.searchsorted([start_ns, end_ns - key.timeframe_ns + 1])
+        inside = base.take(slice(int(rows[0]), int(rows[1])))
+        found = find_finer(inside, key.timeframe_ns, candles[coin], finer_ns)
+        finer[coin] = () if found is None else (found,)
+    return longer, finer
 
 
 def _require_dates(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> None:
