@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.data_compare import compare
+from orchestrator.cli.data_funding import import_funding_rates
 from orchestrator.cli.data_verify import verify
 from orchestrator.cli.fetch import fetch, warm
 from orchestrator.config import parse_date_ns
@@ -32,7 +33,7 @@ def data() -> None:
     """
 
 
-for command in (fetch, warm, verify, compare):
+for command in (fetch, warm, verify, compare, import_funding_rates):
     data.add_command(command)
 
 

@@ -51,6 +51,11 @@ class _DecimalType(click.ParamType[Decimal]):
     "--gaps", type=click.Choice(["fail", "stale"]), help="What to do about missing candles [default: fail]."
 )
 @click.option("--max-gap", metavar="30m", help="With --gaps stale: the longest gap that is accepted.")
+@click.option(
+    "--missing-funding",
+    type=click.Choice(["fail", "zero"]),
+    help="Perpetual contracts: what a missing funding rate is [default: fail].",
+)
 @click.option("--initial-cash", type=_DecimalType(), metavar="N", help="Cash at the start [default: 10000].")
 @click.option(
     "--component-timeout", type=float, metavar="S", help="Wall seconds a component may take [default: 30]."
@@ -92,8 +97,9 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     data = {key: options[key] for key in ("exchange", "quote", "gaps", "max_gap") if options[key] is not None}
     if data:
         flags["data"] = data
-    if options["initial_cash"] is not None:
-        flags["account"] = {"initial_cash": options["initial_cash"]}
+    account = {key: options[key] for key in ("initial_cash", "missing_funding") if options[key] is not None}
+    if account:
+        flags["account"] = account
     return flags
 
 
@@ -111,7 +117,9 @@ def _components(
         places = [place for place, c in enumerate(components) if c.name == name]
         if places:
             old = components[places[0]]
-            components[places[0]] = msgspec.structs.replace(given, stage=old.stage, params=old.params)
+            components[places[0]] = msgspec.structs.replace(
+                given, stage=old.stage, params=old.params, account=old.account
+            )
         else:
             components.append(given)
     return tuple(components)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.config import ComponentSettings, InstrumentSettings, Settings, parse_duration_ns
+from orchestrator.config import ComponentSettings, InstrumentSettings, Settings
 from orchestrator.exchange.instruments import Instrument, resolve_instruments
 from orchestrator.home import Home
+from orchestrator.market.funding import FundingRates, load_funding
 from orchestrator.market.market import Market
-from orchestrator.market.store import load_market
+from orchestrator.market.markets import Markets, load_markets
 from orchestrator.runs.identity import code_version, component_digest, run_identity
 from orchestrator.runs.layout import default_name
 from orchestrator.runs.source_files import FilesDigest
@@ -42,8 +43,11 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings  # resolved: nothing in it is left to be found
     home: Home
     directory: Path
-    market: Market
+    market: Market  # what components see
+    execution: Market  # where orders fill and equity is marked; the same object unless data.execution says otherwise
+    data_digest: str  # of both
     instruments: dict[str, Instrument]
+    funding: FundingRates | None  # of perpetual contracts alone
     components: tuple[PlannedComponent, ...]
     code_version: str
     identity: str
@@ -67,38 +71,34 @@ def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> 
         notes.append("no components were given; the reference components quad_ma and follow_signals run")
     elif len(settings.component) == 1:
         only = settings.component[0].name
-        notes.append(f"{only} is the only component; give --thinker and --trader, or [[component]]s, for more")
+        notes.append(
+            f"{only} is the only component; give --thinker and --trader, or [[component]]s, for more"
+        )
     components = tuple(_plan_component(component) for component in settings.component)
-    market = load_market(
-        home.cache,
-        coins=settings.coins,
-        timeframe=settings.timeframe,
-        exchange=settings.data.exchange,
-        quote=settings.data.quote,
-        start_ns=settings.start_ns,
-        end_ns=settings.end_ns,
-        gaps=settings.data.gaps,
-        max_gap_ns=None if settings.data.max_gap is None else parse_duration_ns(settings.data.max_gap),
-    )
-    instruments = resolve_instruments(settings.coins, settings.instrument, market.exchange)
-    settings = _resolve(settings, market, instruments)
+    markets = load_markets(home.cache, settings)
+    instruments = resolve_instruments(settings.coins, settings.instrument, markets.execution.exchange)
+    settings = _resolve(settings, markets, instruments)
+    funding = _load_funding(settings, home, markets.execution)
     version = code_version()
     return RunPlan(
         settings=settings,
         home=home,
         directory=_directory(home, output_directory),
-        market=market,
+        market=markets.signals,
+        execution=markets.execution,
+        data_digest=markets.data_digest,
         instruments=instruments,
+        funding=funding,
         components=components,
         code_version=version,
         identity=run_identity(
             seed=settings.seed,
             code_version=version,
-            data_digest=market.data_digest,
+            data_digest=markets.data_digest,
             component_digests=[c.files.digest for c in components],
-            configuration=settings.identity(),
+            configuration={**settings.identity(), **({"funding": funding.digest} if funding else {})},
         ),
-        notes=(*notes, *market.notes),
+        notes=(*notes, *markets.notes),
     )
 
 
@@ -116,17 +116,34 @@ def _plan_component(settings: ComponentSettings) -> PlannedComponent:
     )
 
 
+def _load_funding(settings: Settings, home: Home, market: Market) -> FundingRates | None:
+    if settings.account.kind != "perpetual":
+        return None
+    return load_funding(
+        home.cache,
+        coins=market.coins,
+        exchange=market.exchange,
+        start_ns=settings.start_ns,
+        end_ns=settings.end_ns,
+        is_missing_accepted=settings.account.missing_funding == "zero",
+    )
+
+
 def _python_path(environment: dict[str, str], workdir: Path) -> tuple[Path, ...]:
     words = environment.get("PYTHONPATH", "").split(os.pathsep)
     return tuple(workdir / word for word in words if word)
 
 
-def _resolve(settings: Settings, market: Market, instruments: dict[str, Instrument]) -> Settings:
+def _resolve(settings: Settings, markets: Markets, instruments: dict[str, Instrument]) -> Settings:
     rules = {
         coin: InstrumentSettings(tick_size=i.tick_size, lot_size=i.lot_size, min_notional=i.min_notional)
         for coin, i in instruments.items()
     }
+    market = markets.signals
     data = msgspec.structs.replace(settings.data, exchange=market.exchange, quote=market.quote)
+    if markets.are_two:
+        other = markets.execution
+        data = msgspec.structs.replace(data, execution=other.exchange, execution_quote=other.quote)
     return msgspec.structs.replace(settings, timeframe=market.timeframe, data=data, instrument=rules)
 
 

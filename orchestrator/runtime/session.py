@@ -364,7 +364,7 @@ def _my_process() -> tuple[int, float | None]:
 def _make_engine(plan: RunPlan) -> Engine:
     settings, market = plan.settings, plan.market
     exchange = Exchange(
-        market=market,
+        market=plan.execution,
         coins=market.coins,
         instruments=plan.instruments,
         model=settings.execution_model,
@@ -372,9 +372,11 @@ def _make_engine(plan: RunPlan) -> Engine:
         seed=settings.seed,
         end_ns=settings.end_ns,
         account=settings.account,
+        funding=plan.funding,
     )
     return Engine(
         market=market,
+        marks=plan.execution,
         history=market.history,
         exchange=exchange,
         components=tuple(
@@ -386,5 +388,5 @@ def _make_engine(plan: RunPlan) -> Engine:
         currency=settings.account.currency,
         sim_start_ns=settings.start_ns,
         sim_end_ns=settings.end_ns,
-        coin_ends=tuple(market.coin_end_ns(coin) for coin in market.coins),
+        coin_ends=tuple(plan.execution.coin_end_ns(coin) for coin in market.coins),
     )
