@@ -128,7 +128,7 @@ class _Marks:
     """First and last closes of the run, for buy and hold."""
 
     def __init__(self, plan: RunPlan) -> None:
-        self._market = plan.market
+        self._market = plan.execution
 
     def first_and_last(self, coin: str, end_ns: int) -> tuple[float, float] | None:
         """Return the coin's first open in the run and its last close at or before the time."""
@@ -145,7 +145,7 @@ def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dic
         "reason": result.reason,
         "seed": plan.settings.seed,
         "digest": result.digest,
-        "data_digest": plan.market.data_digest,
+        "data_digest": plan.data_digest,
         "sequences": result.sequences,
         "counts": result.counts,
         "wall_seconds": result.wall_seconds,

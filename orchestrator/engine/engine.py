@@ -114,6 +114,8 @@ class Engine:
         Closed candles as of a time.
     exchange
         The simulated exchange; this engine is its only caller.
+    marks
+        The market whose closes value what accounts hold, with the same ticks and coins; None: `market`.
     components
         In declared order.
     currency
@@ -130,6 +132,7 @@ class Engine:
         market: TickSource,
         history: History,
         exchange: Exchange,
+        marks: TickSource | None = None,
         components: tuple[ComponentPlace, ...],
         currency: str,
         sim_start_ns: int,
@@ -144,7 +147,7 @@ class Engine:
         self._history = history
         self._exchange = exchange
         self._components = components
-        self._feed = PriceFeed(market)
+        self._feed = PriceFeed(market, marks)
         self._queue: EventQueue[TimerDue | _WakeUp] = EventQueue()
         self._barrier = Barrier()
         self._board = SignalBoard(tuple(c.stage for c in components))
@@ -469,7 +472,7 @@ class Engine:
 
     def _write_equity(self, commands: list[Command], stop: int) -> None:
         rows = self._marker.close_segment(
-            stop, self._feed.first, self._feed.block.times_ns, self._feed.block.prices
+            stop, self._feed.first, self._feed.block.times_ns, self._feed.marks.prices
         )
         if rows is not None:
             commands.append(WriteEquity(rows))

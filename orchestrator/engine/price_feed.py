@@ -54,11 +54,19 @@ class TickSource(Protocol):
 class PriceFeed:
     """A cursor over the ticks of a run.
 
+    Parameters
+    ----------
+    source
+        What components see.
+    marks
+        What values holdings, with the same ticks and coins; None: the same.
+
     Invariant: the tick `index` (0-based), once there is one, lies in the block `[first, stop)`.
     """
 
-    def __init__(self, source: TickSource) -> None:
+    def __init__(self, source: TickSource, marks: TickSource | None = None) -> None:
         self._source = source
+        self._marks = source if marks is None else marks
         self._n_coins = len(source.coins)
         self.index = -1
         self.first = 0
@@ -70,6 +78,8 @@ class PriceFeed:
         self.first = max(following - 1, 0)
         self.stop = min(following + _BLOCK_TICKS, self._source.tick_count)
         self.block = self._source.block(self.first, self.stop)
+        is_same = self._marks is self._source
+        self.marks = self.block if is_same else self._marks.block(self.first, self.stop)
         self._times: list[int] = self.block.times_ns.tolist()
         # One bytes object per block: a snapshot's share is a slice of it, whatever the number of coins.
         self._prices = self.block.prices.tobytes()
@@ -124,5 +134,5 @@ class PriceFeed:
         )
 
     def mark(self, coin: int) -> float:
-        """Return the last close of a coin (its place in the run); NaN before its first candle."""
-        return float(self.block.prices[self.index - self.first, coin, 3])
+        """Return the last close that values a coin (its place in the run); NaN before its first candle."""
+        return float(self.marks.prices[self.index - self.first, coin, 3])

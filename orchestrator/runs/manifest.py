@@ -66,6 +66,8 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     code_version: str = ""
     coins: tuple[str, ...] = ()
     timeframe: str = ""
+    exchange: str = ""  # whose candles components saw
+    execution: str = ""  # whose candles filled orders and marked equity
     components: tuple[ComponentManifest, ...] = ()
     counts: Counts = Counts()
     started_at: str = ""

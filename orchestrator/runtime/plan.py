@@ -44,7 +44,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     home: Home
     directory: Path
     market: Market  # what components see
-    execution: Market  # where orders fill and equity is marked; the same object unless data.execution says otherwise
+    execution: Market  # where orders fill and equity is marked; the same object where one exchange does both
     data_digest: str  # of both
     instruments: dict[str, Instrument]
     funding: FundingRates | None  # of perpetual contracts alone
