@@ -8,11 +8,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from orchestrator.analysis.curve import FloatArray, IntArray
-from orchestrator.config import NS_PER_DAY, load_settings, parse_duration_ns
+from orchestrator.config import NS_PER_DAY, load_settings
 from orchestrator.errors import ReplayError
 from orchestrator.market.candles import Candles
 from orchestrator.market.gaps import Gap, gaps_in_run
 from orchestrator.market.market import Market
+from orchestrator.market.markets import load_markets
 from orchestrator.market.store import load_market
 from orchestrator.runs.layout import CONFIG_FILE
 from orchestrator.runs.reader import Run
@@ -36,7 +37,7 @@ _CANDLES_MAX: Final = 2**31  # all there are
 class RunPrices(NamedTuple):
     """Prices at the ticks of a run, as far as it went."""
 
-    market: Market
+    market: Market  # where the run's orders filled and its equity was marked
     times_ns: IntArray  # shape (n_ticks,)
     closes: FloatArray  # shape (n_ticks, n_coins): last close of each coin, NaN before its first
 
@@ -55,15 +56,15 @@ class DailyCloses(NamedTuple):
 def load_prices(run: Run, cache: Path) -> RunPrices | str:
     """Return the prices of a run, or one line saying why they cannot be had."""
     try:
-        market = _market_of(run, cache)
+        markets = load_markets(cache, load_settings(run.directory / CONFIG_FILE, {}))
     except ReplayError as error:
         return f"prices are left out: the candles of the run cannot be read again ({error})"
-    if market.data_digest != run.manifest.data_digest:
+    if markets.data_digest != run.manifest.data_digest:
         return (
             "prices are left out: the cached candles are not those of the run "
-            f"(data digest {market.data_digest[:12]}, the run had {run.manifest.data_digest[:12]})"
+            f"(data digest {markets.data_digest[:12]}, the run had {run.manifest.data_digest[:12]})"
         )
-    times = run.equity.sim_times_ns
+    times, market = run.equity.sim_times_ns, markets.execution
     return RunPrices(
         market, times, np.column_stack([closes_at(market, coin, times) for coin in market.coins])
     )
@@ -124,19 +125,3 @@ def gaps_of(market: Market, coin: str, end_ns: int) -> list[Gap]:
     columns = market.history(coin, market.timeframe, _CANDLES_MAX, end_ns)
     candles = Candles(columns.open_times_ns, *columns.values)
     return gaps_in_run(candles, market.timeframe_ns, market.start_ns, end_ns)
-
-
-def _market_of(run: Run, cache: Path) -> Market:
-    settings = load_settings(run.directory / CONFIG_FILE, {})
-    data = settings.data
-    return load_market(
-        cache,
-        coins=settings.coins,
-        timeframe=settings.timeframe,
-        exchange=data.exchange,
-        quote=data.quote,
-        start_ns=settings.start_ns,
-        end_ns=settings.end_ns,
-        gaps=data.gaps,
-        max_gap_ns=None if data.max_gap is None else parse_duration_ns(data.max_gap),
-    )
