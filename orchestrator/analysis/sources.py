@@ -1,4 +1,7 @@
-"""Other exchanges' candles of the run's coins, if the cache has them: how far they lie from those replayed."""
+"""Other exchanges' candles of the run's coins, if the cache has them: how far they lie from those traded on.
+
+The figures are those of `replay data compare` over the time of the run.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import msgspec
 from orchestrator.analysis.stamps import stamp
 from orchestrator.errors import ReplayError
 from orchestrator.market.cache import series_in
-from orchestrator.market.candles import Candles
 from orchestrator.market.divergence import Divergence, divergence_between
-from orchestrator.market.mapped import map_series
 from orchestrator.market.market import Market
-from orchestrator.market.resample import resample
-from orchestrator.market.series import MADE_UP_EXCHANGES, SeriesKey, series_key
+from orchestrator.market.pairing import Pairing, Side, pair_series
+from orchestrator.market.series import MADE_UP_EXCHANGES
+from orchestrator.market.spans import Span
+from orchestrator.market.timeframes import timeframe_label
 
 __all__ = ["SourceFigures", "compare_sources"]
 
@@ -46,56 +49,48 @@ class WorstMoment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_sources(market: Market, cache: Path, end_ns: int) -> tuple[SourceFigures, ...]:
-    """Return one entry for each coin and other exchange whose candles the cache has."""
-    found: list[SourceFigures] = []
+    """Return one entry for each coin and other exchange whose candles the cache has.
+
+    Parameters
+    ----------
+    market
+        Where the run's orders filled; that of its signals, if it is another one, is among the others.
+    end_ns
+        How far the run went.
+    """
     if market.exchange in MADE_UP_EXCHANGES:
         return ()
-    for coin in market.coins:
-        for key in _others(market, cache, coin):
-            divergence = _compare(market, cache, coin, key, end_ns)
-            if divergence is not None:
-                found.append(divergence)
-    return tuple(found)
-
-
-def _others(market: Market, cache: Path, coin: str) -> list[SeriesKey]:
-    # Of each other exchange and quote the finest series that fits the run's grid.
-    finest: dict[tuple[str, str], SeriesKey] = {}
-    for key in sorted(series_in(cache), key=lambda key: key.timeframe_ns):
-        is_other = key.coin == coin and key.exchange not in (market.exchange, *MADE_UP_EXCHANGES)
-        coarse = max(key.timeframe_ns, market.timeframe_ns)
-        if is_other and coarse % key.timeframe_ns == 0 and coarse % market.timeframe_ns == 0:
-            finest.setdefault((key.exchange, key.quote), key)
-    return list(finest.values())
-
-
-def _compare(market: Market, cache: Path, coin: str, key: SeriesKey, end_ns: int) -> SourceFigures | None:
-    own = series_key(market.exchange, coin, market.quote, market.timeframe)
-    coarse = max(own, key, key=lambda series: series.timeframe_ns)
-    try:
-        pair = [_inside(map_series(cache, series), market.start_ns, end_ns) for series in (own, key)]
-    except ReplayError:
-        return None  # a damaged other series is the affair of `replay data verify`
-    of_own, of_other = (
-        candles
-        if series.timeframe_ns == coarse.timeframe_ns or not candles.size
-        else resample(candles, coarse.timeframe_ns, coarse.anchor_ns)
-        for candles, series in zip(pair, (own, key), strict=True)
+    compared = (
+        _compare(market, cache, coin, other, end_ns)
+        for coin in market.coins
+        for other in _others(market, cache, coin)
     )
-    divergence = divergence_between(of_own, of_other)
-    return None if divergence is None else _figures(coin, key, coarse.timeframe, divergence)
+    return tuple(figures for figures in compared if figures is not None)
 
 
-def _inside(candles: Candles, start_ns: int, end_ns: int) -> Candles:
-    return candles.take(slice(*candles.open_times_ns.searchsorted([start_ns, end_ns])))
+def _others(market: Market, cache: Path, coin: str) -> list[Side]:
+    keys = [key for key in series_in(cache) if key.coin == coin and key.exchange != market.exchange]
+    return [
+        Side(*other) for other in sorted({key[:3] for key in keys if key.exchange not in MADE_UP_EXCHANGES})
+    ]
 
 
-def _figures(coin: str, key: SeriesKey, timeframe: str, found: Divergence) -> SourceFigures:
+def _compare(market: Market, cache: Path, coin: str, other: Side, end_ns: int) -> SourceFigures | None:
+    own = Side(market.exchange, coin, market.quote)
+    try:
+        pairing = pair_series(cache, own, other, span=Span(market.start_ns, end_ns))
+    except ReplayError:
+        return None  # no common timeframe; or a damaged series, the affair of `replay data verify`
+    divergence = divergence_between(pairing.candles_a, pairing.candles_b)
+    return None if divergence is None else _figures(pairing, divergence)
+
+
+def _figures(pairing: Pairing, found: Divergence) -> SourceFigures:
     return SourceFigures(
-        coin=coin,
-        exchange=key.exchange,
-        quote=key.quote,
-        timeframe=timeframe,
+        coin=pairing.b.coin,
+        exchange=pairing.b.exchange,
+        quote=pairing.b.quote,
+        timeframe=timeframe_label(pairing.timeframe_ns),
         candles=found.candles,
         mean=found.mean_pct / 100,
         median=found.median_pct / 100,

@@ -48,7 +48,7 @@ def demo(quiet: bool, as_json: bool) -> int:
         click.echo(
             "\nnext:\n"
             f"  less {plan.directory / 'fills.jsonl'}     every fill, and why it has its price\n"
-            f"  replay runs show {plan.directory.name}\n"
+            f"  replay analyze {plan.directory.name} --open     figures, charts, every trade: a page\n"
             f"  replay verify {plan.directory.name}     run it again and compare, line by line\n"
             "  replay new mybot     a thinker and a trader of your own\n"
             "  replay data import binance/BTC-USDT_5m.parquet …     real candles"
