@@ -47,6 +47,7 @@ class _DecimalType(click.ParamType[Decimal]):
 @click.option("--trader", metavar="CMD", help="Command of a trader.")
 @click.option("--exchange", metavar="NAME", help="Whose candles [default: found when only one fits].")
 @click.option("--quote", metavar="USDT", help="Quote of the candles [default: found when only one fits].")
+@click.option("--execution", metavar="NAME", help="Fill orders on this exchange instead [default: the same].")
 @click.option(
     "--gaps", type=click.Choice(["fail", "stale"]), help="What to do about missing candles [default: fail]."
 )
@@ -94,7 +95,8 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     flags: dict[str, Any] = {key: options[key] for key in plain if options[key] is not None}
     if options["coins"] is not None:
         flags["coins"] = [coin.strip().upper() for coin in options["coins"].split(",") if coin.strip()]
-    data = {key: options[key] for key in ("exchange", "quote", "gaps", "max_gap") if options[key] is not None}
+    data_keys = ("exchange", "quote", "execution", "gaps", "max_gap")
+    data = {key: options[key] for key in data_keys if options[key] is not None}
     if data:
         flags["data"] = data
     account = {key: options[key] for key in ("initial_cash", "missing_funding") if options[key] is not None}
