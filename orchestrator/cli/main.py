@@ -25,6 +25,7 @@ _COMMANDS = {
     "runs": "orchestrator.cli.runs:runs",
     "explain": "orchestrator.cli.explain:explain",
     "verify": "orchestrator.cli.verify:verify",
+    "calibrate": "orchestrator.cli.calibrate:calibrate_command",
     "completion": "orchestrator.cli.completion:completion",
 }
 
