@@ -8,15 +8,15 @@ from typing import Any, Final
 import click
 import msgspec
 
-from orchestrator.config import NS_PER_SECOND, Settings, load_settings, parse_duration_ns
+from orchestrator.config import NS_PER_SECOND, Settings, load_settings, parse_timeframe_ns
 from orchestrator.errors import DataError
 from orchestrator.home import home
 from orchestrator.market.cache import series_in
 from orchestrator.market.candles import time_text
 from orchestrator.market.choice import choose_series
 from orchestrator.market.gaps import duration_text
+from orchestrator.market.markets import load_markets
 from orchestrator.market.series import SeriesKey
-from orchestrator.market.store import load_market
 from orchestrator.market.suspicions import SumDifference
 from orchestrator.market.verify import SeriesReport, verify_series
 
@@ -47,10 +47,10 @@ def verify(config_path: Path | None, strict: bool, as_json: bool, **wanted: str 
     candles that are not what the shorter ones sum to.
     """
     cache = home().cache
-    settings = None if config_path is None else load_settings(config_path, {})
     keys = [key for key in series_in(cache) if _is_wanted(key, wanted)]
+    settings = None if config_path is None else load_settings(config_path, {})
     if settings is not None:
-        keys = [key for key in _needed(cache, settings) if key in keys]
+        keys = _needed(cache, settings, keys)
     if not keys:
         asked = " ".join(value for value in wanted.values() if value) or "anything"
         raise DataError(f"nothing to verify: {asked} is not cached in {cache}; see replay data list")
@@ -62,38 +62,33 @@ def verify(config_path: Path | None, strict: bool, as_json: bool, **wanted: str 
             click.echo("\n".join(_lines(report)))
     _require_sound(reports, is_strict=strict)
     if settings is not None:
-        _load(cache, settings)  # raises what the run would
+        market = load_markets(cache, settings).signals  # raises what the run would
+        what = f"{market.tick_count} sequences of {market.timeframe} candles"
+        click.echo(f"the run has what it needs: {what}", err=True)
 
 
-def _needed(cache: Path, settings: Settings) -> list[SeriesKey]:
+def _needed(cache: Path, settings: Settings, keys: list[SeriesKey]) -> list[SeriesKey]:
+    data = settings.data
     choice = choose_series(
         cache,
         settings.coins,
-        timeframe=settings.timeframe,
-        exchange=settings.data.exchange,
-        quote=settings.data.quote,
-        start_ns=settings.start_ns,
-        end_ns=settings.end_ns,
-    )
-    return [choice.key(coin) for coin in settings.coins]
-
-
-def _load(cache: Path, settings: Settings) -> None:
-    data = settings.data
-    market = load_market(
-        cache,
-        coins=settings.coins,
         timeframe=settings.timeframe,
         exchange=data.exchange,
         quote=data.quote,
         start_ns=settings.start_ns,
         end_ns=settings.end_ns,
-        gaps=data.gaps,
-        max_gap_ns=None if data.max_gap is None else parse_duration_ns(data.max_gap),
     )
-    click.echo(
-        f"the run has what it needs: {market.tick_count} sequences of {market.timeframe} candles", err=True
-    )
+    signals = {choice.key(coin) for coin in settings.coins}
+    longest_ns = parse_timeframe_ns(choice.timeframe)
+    execution = {  # shorter candles may be what that exchange's are made of
+        key
+        for key in keys
+        if data.execution is not None
+        and key.exchange == data.execution.lower()
+        and key.coin in settings.coins
+        if data.execution_quote in {None, key.quote} and key.timeframe_ns <= longest_ns
+    }
+    return [key for key in keys if key in signals or key in execution]
 
 
 def _require_sound(reports: list[SeriesReport], *, is_strict: bool) -> None:

@@ -100,15 +100,24 @@ def jobs_of_run(
             'the exchange to fetch from is not named; give --exchange or write exchange = "kucoin" under [data]'
         )
     own = (timeframe_label(parse_timeframe_ns(settings.timeframe)),) if settings.timeframe else ()
-    span = Span(settings.start_ns - warm_up_ns, settings.end_ns)
-    return [
-        FetchJob(
-            exchange=data.exchange,
-            coins=settings.coins,
-            quote=data.quote,
-            timeframes=tuple(dict.fromkeys((*own, *timeframes))),
-            span=span,
-            base_url=data.base_url,
-            skips_unoffered=True,
-        )
-    ]
+    job = FetchJob(
+        exchange=data.exchange,
+        coins=settings.coins,
+        quote=data.quote,
+        timeframes=tuple(dict.fromkeys((*own, *timeframes))),
+        span=Span(settings.start_ns - warm_up_ns, settings.end_ns),
+        base_url=data.base_url,
+        skips_unoffered=True,
+    )
+    if data.execution is None:
+        return [job]
+    # Fills need the candles of the run alone; a mirror is one of the other exchange.
+    other = msgspec.structs.replace(
+        job,
+        exchange=data.execution,
+        quote=data.execution_quote,
+        timeframes=own or job.timeframes,
+        base_url=None,
+        skips_unoffered=not own,
+    )
+    return [job, other]

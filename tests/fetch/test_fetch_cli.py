@@ -128,6 +128,9 @@ def test_a_run_needs_its_own_candles_and_the_usual_longer_ones(home_folder: Path
     assert job.timeframes == ("1m", "1h", "2h", "4h", "8h", "12h", "1d", "1w")
     assert job.base_url == "http://mirror.invalid"
     assert "base_url" not in str(settings.identity())
+    two = load_settings(home_folder / "replay.toml", {"data": {"execution": "coinbase"}})
+    _, other = jobs_of_run(two)
+    assert (other.exchange, other.timeframes, other.base_url) == ("coinbase", ("1m",), None)
 
 
 def test_start_can_fetch_first(home_folder: Path) -> None:

@@ -226,6 +226,11 @@ def test_verify_checks_what_a_run_needs(home_folder: Path) -> None:
     run("verify", "--config", config)  # a gap outside the run is none of its business
     with pytest.raises(DataError, match="--strict accepts none"):
         run("verify", "--config", config, "--strict")
+    cache_coins(home().cache, {"BTC": candles_from("2024-01-01", 300)}, exchange="okx")
+    config.write_text(CONFIG + 'execution = "okx"')
+    assert run("verify", "--config", config, "--strict", "--exchange", "okx").stdout.startswith(
+        "okx BTC-USDT 5m"
+    )
     config.write_text(CONFIG.replace("2024-01-02", "2024-02-02"))
     with pytest.raises(DataError, match=r"2 gap\(s\) .* accept them with --gaps stale"):
         run("verify", "--config", config)
