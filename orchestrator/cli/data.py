@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.data_compare import compare
+from orchestrator.cli.data_export import export
 from orchestrator.cli.data_funding import import_funding_rates
 from orchestrator.cli.data_verify import verify
 from orchestrator.cli.fetch import fetch, warm
+from orchestrator.cli.terminal_plot import calendar_lines
 from orchestrator.config import parse_date_ns
 from orchestrator.home import home
 from orchestrator.market.cache import Stored, entries_of, series_in
 from orchestrator.market.candles import time_text
+from orchestrator.market.coverage import monthly_coverage
 from orchestrator.market.importing import import_file
 from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey
 from orchestrator.market.synthetic import synthesize
@@ -33,7 +36,7 @@ def data() -> None:
     """
 
 
-for command in (fetch, warm, verify, compare, import_funding_rates):
+for command in (fetch, warm, verify, compare, export, import_funding_rates):
     data.add_command(command)
 
 
@@ -87,7 +90,10 @@ def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
 @data.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 def list_(as_json: bool) -> None:
-    """List what is cached: each series, its span (end exclusive), its candles and how many are missing."""
+    """List what is cached: each series, its span (end exclusive), its candles, how many are missing, and when.
+
+    The calendar has a row a year and a column a month; the higher, the more of the month is cached.
+    """
     cache = home().cache
     rows = [_listed(cache, key) for key in series_in(cache)]
     if as_json:
@@ -96,6 +102,7 @@ def list_(as_json: bool) -> None:
         click.echo(f"no market data in {cache}; try replay data import FILE or replay data synth", err=True)
     else:
         _print_table(rows)
+        click.echo("\n".join(calendar_lines({_name(row): row["months"] for row in rows})))
 
 
 def _stored_text(stored: Stored) -> str:
@@ -113,20 +120,26 @@ def _listed(cache: Path, key: SeriesKey) -> dict[str, Any]:
         "candles": count,
         "missing": expected - count,
         "parts": len(entries),
+        "months": monthly_coverage(key, entries),
     }
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
+    names = [name for name in rows[0] if name != "months"]
+    for name in names:
         table.add_column(
             name, justify="right" if name in {"candles", "missing", "parts"} else "left", no_wrap=True
         )
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(str(row[name]) for name in names))
     console = Console()
     console = console if console.is_terminal else Console(width=160)  # a pipe must not cut columns off
     console.print(table)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['exchange']} {row['coin']}-{row['quote']} {row['timeframe']}"
 
 
 def _iso(time_ns: int | None) -> str | None:
