@@ -25,7 +25,7 @@ def check_reference_components(
     """Yield what the reference components of a run should have said or ordered otherwise."""
     # What was said at the tick at which a run was ended by force need not have been taken.
     is_cut = files.manifest["status"] not in ("complete", "interrupted")
-    done = ticks[: files.manifest["sequences"] - is_cut]
+    done = ticks[: max(0, files.manifest["sequences"] - is_cut)]
     for component in files.config["component"]:
         if component["command"][-2:] == ["-m", "components.thinkers.quad_ma"] and len(done):
             yield from _check_quad_ma(component, files, markets, done)

@@ -16,6 +16,7 @@ import pytest
 import zmq
 
 from orchestrator.protocol import PROTOCOL_VERSION, Hello, OrchestratorMessage, Refused
+from orchestrator.runs.reader import open_run
 from tests.misbehaving import Mode, tick_of
 from tests.processes import wait_until
 from tests.replay.running import (
@@ -51,9 +52,11 @@ def assert_readable(place: Place, status: str) -> Run:
     run = Run(place.results / "run")
     assert run.status == status
     assert place.check(run) == []
-    shown = place.replay("runs", "show", "run")
-    assert shown.status == 0, shown.stderr
-    assert status in shown.stdout
+    read = open_run(run.directory)
+    assert read.status == status
+    assert len(read.fills) == run.manifest["counts"]["fills"]
+    assert read.digests().digest == run.digest
+    assert not read.recovered
     return run
 
 
@@ -287,7 +290,24 @@ def test_a_killed_orchestrator_leaves_nothing_behind(place: Place, mode: Mode) -
     os.kill(running.process.pid, signal.SIGKILL)
     assert running.wait(10).status == -signal.SIGKILL
     assert place.is_clean(2.0), (place.processes(), place.socket_files())
+    assert open_run(place.results / "run").status == "interrupted"
 
+
+def test_a_killed_run_can_be_read(place: Place) -> None:
+    running = launch(place, [thinker(), trader()])
+    wait_for_sequence(place, "run", 30)
+
+    def has_rows() -> bool:  # written at least every second
+        return len(open_run(place.results / "run").equity.sequences) > 0
+
+    assert wait_until(has_rows, 5)
+    os.kill(running.process.pid, signal.SIGKILL)
+    running.wait(10)
+    run = open_run(place.results / "run")
+    n_rows = len(run.equity.sequences)
+    assert run.equity.sequences.tolist() == list(range(1, n_rows + 1))
+    assert run.manifest.sequences == n_rows >= 30
+    assert run.manifest.counts.fills == len(run.fills) > 0
     listed = place.replay("runs", "list")
     assert "interrupted" in listed.stdout
     shown = place.replay("runs", "show", "run")
@@ -296,6 +316,10 @@ def test_a_killed_orchestrator_leaves_nothing_behind(place: Place, mode: Mode) -
     refused = place.replay("control", "run", "status")
     assert refused.status == 2
     assert "no replay is running" in refused.error_line
+    again = place.replay(
+        "start", "--config", place.results / "run" / "config.toml", "--end-date", "2024-01-01T06:00"
+    )
+    assert again.status == 0, again.stderr
 
 
 def test_a_killed_guardian_ends_the_run(place: Place) -> None:
