@@ -125,6 +125,10 @@ GOOD = [
     '[data]\nexchange = "binance"\nquote = "USDT"',
     "[account]\ninitial_cash = 0.01",
     '[account]\ncurrency = "EUR"',
+    '[account]\nkind = "margin"',
+    '[account]\nkind = "margin"\nmax_leverage = 19.9\nborrow_base_rate_pct_per_year = 0',
+    '[account]\nkind = "margin"\ninitial_margin_pct = 100\nmaintenance_margin_pct = 99.9',
+    '[account]\nkind = "perpetual"\nmissing_funding = "zero"\nliquidation_fee_bps = 0',
     "[instrument.ETH]\ntick_size = 0.01\nlot_size = 1\nmin_notional = 0",
     "[execution_model]\nslippage_bps = 0",
     "[execution_model]\nmaker_bps = 0\ntaker_bps = 9999.9",
@@ -216,6 +220,53 @@ BAD = [
     (
         f"{COMPONENT}account = 'alice'\n[accounts.alice]\ninitial_cash = 1\n[account]\ninitial_cash = 5",
         "account.initial_cash has no effect, since every component names an account of its own",
+    ),
+    ("[account]\nkind = 'futures'", "account.kind 'futures' is not allowed; use spot or margin or perpetual"),
+    (
+        "[account]\nmax_leverage = 2",
+        'no effect with kind = "spot"; remove it, or set kind = "margin" or "perpetual"',
+    ),
+    ("[account]\ninitial_margin_pct = 20", 'account.initial_margin_pct has no effect with kind = "spot"'),
+    (
+        "[account]\nkind = 'perpetual'\nborrow_base_rate_pct_per_year = 2",
+        'account.borrow_base_rate_pct_per_year has no effect with kind = "perpetual"',
+    ),
+    (
+        "[account]\nkind = 'margin'\nmissing_funding = 'zero'",
+        'missing_funding has no effect with kind = "margin"',
+    ),
+    (
+        "[account]\nkind = 'margin'\nmax_leverage = 2\ninitial_margin_pct = 50",
+        "account.max_leverage and account.initial_margin_pct say the same thing",
+    ),
+    (
+        "[account]\nkind = 'margin'\nmax_leverage = 0.9",
+        "account.max_leverage 0.9 is out of range; from 1 to 200",
+    ),
+    ("[account]\nkind = 'margin'\nmax_leverage = nan", "account.max_leverage NaN is out of range"),
+    (
+        "[account]\nkind = 'margin'\ninitial_margin_pct = 101",
+        "initial_margin_pct 101 is out of range; from 0.5",
+    ),
+    (
+        "[account]\nkind = 'margin'\nliquidation_fee_bps = -1",
+        "account.liquidation_fee_bps -1 is out of range",
+    ),
+    (
+        "[account]\nkind = 'margin'\nborrow_quote_rate_pct_per_year = -1",
+        "account.borrow_quote_rate_pct_per_year -1 is out of range; from 0 to 1000",
+    ),
+    (
+        "[account]\nkind = 'margin'\nmax_leverage = 20",
+        "account.maintenance_margin_pct 5 is not below the margin of max_leverage 20, 100 / 20",
+    ),
+    (
+        "[account]\nkind = 'margin'\ninitial_margin_pct = 10\nmaintenance_margin_pct = 10",
+        "account.maintenance_margin_pct 10 is not below initial_margin_pct 10",
+    ),
+    (
+        f"{COMPONENT.replace('thinker', 'exchange', 1)}[account]\nkind = 'margin'",
+        "component name exchange is not allowed in a run with margin",
     ),
     ("[account]\ncurrency = ''", "account.currency '' is not understood; write such as USD"),
     ("[instrument.BTC]\ntick_size = 0", "instrument.BTC.tick_size 0 is out of range"),
@@ -421,6 +472,25 @@ class TestWayBack:
         )
         again = load_settings(write(first.to_toml()), {})
         assert again == first
+
+
+class TestKinds:
+    def test_defaults_are_those_of_the_kind(self, write: Any) -> None:
+        spot = load_settings(write(HEAD), {}).account
+        assert (spot.kind, spot.max_leverage, spot.maintenance_margin_pct) == ("spot", None, None)
+        found = load_settings(write(HEAD + "[account]\nkind = 'margin'\n"), {}).account
+        assert [found.max_leverage, found.maintenance_margin_pct, found.liquidation_fee_bps] == [3, 5, 50]
+        assert [found.borrow_quote_rate_pct_per_year, found.borrow_base_rate_pct_per_year] == [10, 10]
+        assert found.missing_funding is None
+        other = load_settings(
+            write(HEAD + "[account]\nkind = 'perpetual'\ninitial_margin_pct = 20\n"), {}
+        ).account
+        assert [other.max_leverage, other.initial_margin_pct, other.missing_funding] == [None, 20, "fail"]
+
+    @pytest.mark.parametrize("text", [text for text in GOOD if "kind" in text])
+    def test_the_way_back(self, write: Any, text: str) -> None:
+        found = load_settings(write(f"{HEAD}{text}\n"), {})
+        assert load_settings(write(found.to_toml()), {}) == found
 
 
 class TestAccounts:

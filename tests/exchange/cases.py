@@ -171,5 +171,7 @@ def lines(expect: str) -> list[str]:
     spelled = []
     for line in expect.split("|"):
         time, subject, *rest = line.split()
-        spelled.append(" ".join([time, subject if "-" in subject or subject.isalpha() else f"t-{subject}", *rest]))
+        spelled.append(
+            " ".join([time, subject if "-" in subject or subject.isalpha() else f"t-{subject}", *rest])
+        )
     return spelled

@@ -307,7 +307,7 @@ def describe(outcome: Outcome) -> str:
     """Return one outcome as a line of a transcript."""
     if isinstance(outcome, CashFlowBooked):
         coin = f" {outcome.coin}" if outcome.coin else ""
-        return f"{moment(outcome.sim_time_ns)} {outcome.account} {outcome.kind}{coin} {outcome.amount}"
+        return f"{moment(outcome.sim_time_ns)} {outcome.account} {outcome.kind}{coin} {outcome.amount:f}"
     head = f"{moment(outcome.sim_time_ns)} {outcome.client_order_id}"
     if isinstance(outcome, OrderFilled):
         return f"{head} {outcome.state} {outcome.qty} @ {outcome.price} fee {outcome.fee} {outcome.rule}"
