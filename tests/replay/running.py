@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import tomllib
+import unittest.mock
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
+from orchestrator.cli.main import main
 from tests.processes import REPOSITORY, marked_environment, marked_processes, wait_until
 from tests.replay.checker import CandleTable, check_run, read_candles
 
@@ -125,6 +128,21 @@ class Place:
             env=self.environment() if environment is None else environment, cwd=self.root,
         )  # fmt: skip
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def call(self, *words: object) -> Finished:
+        """Run a command that starts no process in this one, which is much faster."""
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.root),
+            unittest.mock.patch.dict(os.environ, {"REPLAY_HOME": str(self.root)}),
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+        ):
+            try:
+                main([str(word) for word in words])
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else 1
+        return Finished(status, stdout.getvalue(), stderr.getvalue())
 
     def launch(self, *words: object, environment: Mapping[str, str] | None = None) -> Running:
         """Begin a command; of each name one."""
