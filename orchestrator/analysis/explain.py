@@ -17,9 +17,11 @@ import msgspec
 from orchestrator.analysis.account_history import AccountHistory
 from orchestrator.analysis.explain_words import REASONS, moment_text, number_text
 from orchestrator.analysis.fill_arithmetic import fill_lines
+from orchestrator.analysis.hold_arithmetic import HoldArithmetic
+from orchestrator.config import EXCHANGE_NAME
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.exchange.admission import hold_price
-from orchestrator.exchange.money import EXACT, ONE, ROUNDED, ZERO, round_up_8
+from orchestrator.exchange.money import EXACT, ROUNDED, ZERO
+from orchestrator.exchange.vocabulary import Reason
 from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.protocol import Side
 from orchestrator.runs.lines import time_ns_from_text
@@ -33,6 +35,7 @@ LastClose = Callable[[str, int], Decimal | str]
 _ENDS: Final = ("filled", "cancelled", "expired")
 _SUGGESTED_MAX: Final = 3
 _INDENT: Final = " " * 4
+_SHORTAGES: Final = (Reason.INSUFFICIENT_BALANCE, Reason.INSUFFICIENT_MARGIN)
 
 
 def explain_order(run: Run, client_order_id: str, last_close: LastClose) -> list[str]:
@@ -83,15 +86,33 @@ class _Life:
         self._side = Side(order["side"])
         self._coin, _, self._currency = order["symbol"].partition("-")
         self._model = _model_of(run)
-        self._account = AccountHistory(run, order["component"], self._model)
+        self._history = AccountHistory(run, self._model)
+        self._account = self._history.account_of(order)
         self._limit: Decimal | None = order["limit_price"]
         self._stop: Decimal | None = order["stop_price"]
         self._qty: Decimal = order["qty"]
         self._filled = ZERO
         self._hold: Decimal | None = None  # None: not known
-        self._close: Decimal | str = ZERO
-        if self._side is Side.BUY and self._limit is None and self._stop is None:
-            self._close = last_close(self._coin, time_ns_from_text(order["ts"]))
+        self._rule = HoldArithmetic(
+            is_spot=self._history.is_spot,
+            side=self._side,
+            coin=self._coin,
+            currency=self._currency,
+            fee_rate_max=self._history.fees.rate_max,
+            last_close=self._last_close(last_close),
+        )
+
+    def _last_close(self, last_close: LastClose) -> Decimal | str:
+        # Only a hold that no price of the order bounds needs it.
+        is_bounded = self._limit is not None or self._stop is not None
+        if is_bounded or self._is_liquidation or (self._history.is_spot and self._side is Side.SELL):
+            return ZERO
+        return last_close(self._coin, time_ns_from_text(self._order["ts"]))
+
+    @property
+    def _is_liquidation(self) -> bool:
+        # The exchange's own orders are backed by the position that they close.
+        return bool(self._order["component"] == EXCHANGE_NAME)
 
     def lines(self) -> Iterator[str]:
         prices = [
@@ -103,7 +124,7 @@ class _Life:
         yield (
             f"{self._id}: {self._side} {number_text(self._qty)} {self._coin}, {kind} order"
             f"{''.join(f', {price} {self._currency}' for price in prices)}, {self._order['time_in_force']}, "
-            f"by {self._order['component']}, account {self._account.name}"
+            f"by {self._order['component']}, account {self._account}"
         )
         yield from self._judged()
         for row in self._happenings():
@@ -116,55 +137,31 @@ class _Life:
 
     def _judged(self) -> Iterator[str]:
         order = self._order
-        cash, coins = self._account.before(order["ts"], self._coin)
-        owns = (
-            f"cash {number_text(cash)} {self._currency}"
-            if self._side is Side.BUY
-            else f"{number_text(coins)} {self._coin}"
-        )
+        cash, coins = self._history.before(order, self._account, self._coin)
+        owns = f"cash {number_text(cash)} {self._currency} and {number_text(coins)} {self._coin}"
         yield ""
         if order["state"] == "rejected":
             yield f"{moment_text(order['ts'])}  rejected: {order['reason']}, {_why(order['reason'])}"
-            if order["reason"] == "insufficient_balance":
+            if order["reason"] in _SHORTAGES:
                 yield f"{_INDENT}needs      {self._need_text()}"
-                yield f"{_INDENT}has        {owns}, less what other open orders held"
+                yield f"{_INDENT}has        {owns}, of which other open orders may need some"
             return
-        self._hold = self._need()
         yield f"{moment_text(order['ts'])}  accepted"
-        yield f"{_INDENT}holds      {self._need_text()}"
+        if self._is_liquidation:
+            self._hold = ZERO
+            yield f"{_INDENT}closes a position of an account that did not keep its maintenance margin"
+        else:
+            self._hold = self._need()
+            yield f"{_INDENT}{self._rule.label} {self._need_text()}"
         yield f"{_INDENT}has        {owns}, what orders hold included"
 
-    @property
-    def _unit(self) -> str:
-        return str(self._currency if self._side is Side.BUY else self._coin)
-
     def _need(self) -> Decimal | None:
-        rest = self._qty - self._filled
-        if self._side is Side.SELL:
-            return rest
-        if isinstance(self._close, str):
-            return None
-        return round_up_8(rest * self._hold_price(self._close))
-
-    def _hold_price(self, close: Decimal) -> Decimal:
-        return hold_price(self._side, self._limit, self._stop, close, self._account.fees.rate_max)
+        if self._is_liquidation:
+            return ZERO
+        return self._rule.amount(self._qty - self._filled, self._limit, self._stop)
 
     def _need_text(self) -> str:
-        need, rest = self._need(), number_text(self._qty - self._filled)
-        if self._side is Side.SELL:
-            return f"{rest} {self._coin}, its quantity"
-        fees = f"{number_text(ONE + self._account.fees.rate_max)} (with the highest fee)"
-        if self._limit is not None:
-            factors = f"{number_text(self._limit)} (limit) x {fees}"
-        else:
-            known = self._close if isinstance(self._close, Decimal) else None
-            base = f"{number_text(self._stop)} (stop)" if self._stop is not None else "last close"
-            if known:
-                base = f"{number_text(known)} (last close)"
-            factors = f"{base} x 1.05 x {fees}"
-        if need is None:
-            return f"{rest} x {factors}; {self._close}"
-        return f"{rest} x {factors} = {number_text(need)} {self._currency}"
+        return self._rule.text(self._qty - self._filled, self._limit, self._stop)
 
     # ------------------------------------------------------------ what happened
 
@@ -223,7 +220,7 @@ class _Life:
                 self._stop = value
 
     def _fill(self, row: Row) -> Iterator[str]:
-        cash, rate = self._account.at_fill(row)
+        _, cash, rate = self._history.at_fill(row)
         notional = row["qty"] * row["fill_price"]
         is_buy = self._side is Side.BUY
         after = cash + (-notional if is_buy else notional) - row["fees"]
@@ -241,9 +238,9 @@ class _Life:
         if self._filled == self._qty:
             yield from self._hold_line(ZERO, "nothing any more")
             return
-        spent = notional + row["fees"] if is_buy else row["qty"]
         need = self._need()
-        is_short = need is not None and self._hold is not None and spent + need > self._hold
+        is_dear = is_buy and self._history.is_spot and need is not None and self._hold is not None
+        is_short = is_dear and notional + row["fees"] + (need or ZERO) > (self._hold or ZERO)
         yield from self._hold_line(need, self._need_text())
         if is_short:
             yield f"{_INDENT}           more than its hold had left: other free cash pays, or it holds less"
@@ -251,12 +248,12 @@ class _Life:
     def _hold_line(self, after: Decimal | None, text: str) -> Iterator[str]:
         before, self._hold = self._hold, after
         if before is None or after is None:
-            yield f"{_INDENT}holds      {text}"
+            yield f"{_INDENT}{self._rule.label} {text}"
         elif before != after:
             free = number_text(abs(before - after))
             verb = "free again" if after < before else "more"
-            yield f"{_INDENT}holds      {text}"
-            yield f"{_INDENT}           before {number_text(before)}: {free} {self._unit} {verb}"
+            yield f"{_INDENT}{self._rule.label} {text}"
+            yield f"{_INDENT}           before {number_text(before)}: {free} {self._rule.unit} {verb}"
 
     # ------------------------------------------------------------ the end
 
@@ -282,12 +279,11 @@ class _Life:
             f"{_INDENT}mean price {mean:.10g}, notional {number_text(notional)}, fees {number_text(fees)}, "
             f"slippage against the reference prices {number_text(worse)} {self._currency}"
         )
-        before, _ = self._account.at_fill(fills[0])
-        last, _ = self._account.at_fill(fills[-1])
+        first, last = self._history.at_fill(fills[0]), self._history.at_fill(fills[-1])
         signed = -fills[-1]["qty"] if self._side is Side.BUY else fills[-1]["qty"]
-        after = last + signed * fills[-1]["fill_price"] - fills[-1]["fees"]
+        after = last.cash + signed * fills[-1]["fill_price"] - fills[-1]["fees"]
         yield (
-            f"{_INDENT}cash {number_text(before)} before its first fill, {number_text(after)} {self._currency} "
+            f"{_INDENT}cash {number_text(first.cash)} before its first fill, {number_text(after)} {self._currency} "
             "after its last"
         )
 

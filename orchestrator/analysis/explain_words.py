@@ -24,6 +24,8 @@ REASONS: Final[dict[str, str]] = {
     Reason.INVALID_EXPIRY: "GTD needs a time later than the arrival, and only GTD may have one",
     Reason.BELOW_MIN_NOTIONAL: "quantity x price is below the smallest that the coin allows",
     Reason.INSUFFICIENT_BALANCE: "what it may cost was not available",
+    Reason.INSUFFICIENT_MARGIN: "the equity did not back what it could lead to",
+    Reason.LIQUIDATION: "its account was being liquidated",
     Reason.NO_MARKET_DATA: "the coin had no closed candle yet",
     Reason.END_OF_DATA: "the coin's data had ended",
     Reason.AFTER_END_OF_RUN: "it would have arrived after the end of the run",
@@ -48,6 +50,7 @@ RULES: Final[dict[str, str]] = {
     Rule.MAKER_TOUCH: "filled at its limit price, since a candle touched it",
     Rule.STOP_REACHED: "the stop price was reached inside a candle",
     Rule.STOP_GAP: "the candle's open had passed the stop price",
+    Rule.LIQUIDATION: "the exchange closed the position, taking from the candle that was open",
 }
 
 

@@ -12,6 +12,8 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 
+from orchestrator.account_settings import AccountSettings
+from orchestrator.analysis.account_history import AccountHistory
 from orchestrator.analysis.explain import explain_order
 from orchestrator.analysis.explain_words import REASONS, RULES
 from orchestrator.cli.main import cli
@@ -24,6 +26,9 @@ from orchestrator.runs.reader import Run, open_run
 from orchestrator.runs.writer import RunWriter
 from tests.exchange.cases import MODEL, Case, buy, cancel, replace, run, sell
 from tests.exchange.harness import Harness
+from tests.exchange.test_exchange_orders import cases as order_cases
+from tests.exchange.test_exchange_rules import CASES as RULE_CASES
+from tests.exchange.test_margin_rules import ALL as MARGIN_CASES
 from tests.market.builders import candles_from
 from tests.runs.samples import equity, manifest
 
@@ -37,7 +42,7 @@ t-1: buy 25 BTC, market order, GTC, by t, account main
 
 1970-01-01 00:01:00  accepted
     holds      25 x 100 (last close) x 1.05 x 1.002 (with the highest fee) = 2630.25 USD
-    has        cash 10000 USD, what orders hold included
+    has        cash 10000 USD and 0 BTC, what orders hold included
 
 1970-01-01 00:01:00.1  arrived at the market, after a latency of 100 ms
 
@@ -88,18 +93,32 @@ end: filled; 25 of 25 BTC filled
 """.rstrip()
 
 
-def write_run(directory: Path, harness: Harness, model: dict[str, Any], cash: str = "10000") -> Run:
+def write_run(
+    directory: Path,
+    harness: Harness,
+    model: dict[str, Any],
+    cash: str = "10000",
+    account: AccountSettings | None = None,
+) -> Run:
     """Write what an exchange said as the run directory that an engine would have written."""
     settings = msgspec.structs.replace(MODEL, **model).resolved()
     plain = msgspec.to_builtins(settings, builtin_types=(Decimal,))
     config = {
         "timeframe": "1m",
         "data": {"exchange": "binance", "quote": "USDT"},
-        "account": {"currency": "USD", "initial_cash": D(cash)},
+        "account": {
+            "currency": "USD",
+            "initial_cash": D(cash),
+            "kind": "spot" if account is None else account.kind,
+        },
         "execution_model": {key: value for key, value in plain.items() if value is not None},
     }
     writer = RunWriter.create(
-        directory, coins=("BTC",), config_toml=tomli_w.dumps(config), manifest=manifest(coins=("BTC",))
+        directory,
+        coins=("BTC",),
+        config_toml=tomli_w.dumps(config),
+        manifest=manifest(coins=("BTC",)),
+        has_cash_flows=account is not None,
     )
     journal = Journal("USD")
     for outcome in harness.outcomes:
@@ -117,7 +136,8 @@ def told(tmp_path: Path) -> Callable[..., str]:
     """Return what tells the life of an order of a case; the last close is 100 unless said otherwise."""
 
     def tell(case: Case, order: str = "t-1", close: Decimal | str = HUNDRED) -> str:
-        opened = write_run(tmp_path / "run", run(case), dict(case.model), case.cash)
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        opened = write_run(place, run(case), dict(case.model), case.cash, case.account)
         return "\n".join(explain_order(opened, order, lambda _coin, _time: close))
 
     return tell
@@ -147,7 +167,7 @@ def test_a_rejected_order(told: Callable[..., str]) -> None:
     text = told(case(FLAT, buy("25"), cash="100"))
     assert "1970-01-01 00:01:00  rejected: insufficient_balance, what it may cost was not available" in text
     assert "needs      25 x 100 (last close) x 1.05 x 1.002 (with the highest fee) = 2630.25 USD" in text
-    assert "has        cash 100 USD, less what other open orders held" in text
+    assert "has        cash 100 USD and 0 BTC, of which other open orders may need some" in text
     assert text.endswith("end: rejected; 0 of 25 BTC filled")
 
 
@@ -185,7 +205,7 @@ def test_a_stop_that_triggers_and_what_its_account_has(told: Callable[..., str])
     text = told(case(rows, buy("5"), sell("5", stop="95", time="2:00"), half_spread_bps=D(2)), order="t-2")
     assert "t-2: sell 5 BTC, stop order, stop 95 USD" in text
     assert "holds      5 BTC, its quantity" in text
-    assert "has        5 BTC, what orders hold included" in text
+    assert " and 5 BTC, what orders hold included" in text
     assert "its stop price was not reached yet: it waits for a candle that reaches it" in text
     assert "triggered: its stop price was reached; it is a market order from now on" in text
     assert "reference  95: its stop price, reached in the candle of 1970-01-01 00:03:00" in text
@@ -223,6 +243,43 @@ def test_volatility_is_told_as_its_factor(told: Callable[..., str]) -> None:
         case([*quiet, (100, 101.5, 98.5, 100, 1000), *FLAT], buy("5", time="25:00"), end="28:00"),
     )
     assert "volatility: 5 x (m - 1), m = 1.5: the last candle's range over the median of the last 100" in text
+
+
+FREE: dict[str, Any] = {"slippage_bps": D(0), "fee_bps": D(0)}
+
+
+def test_an_account_that_may_owe_holds_nothing(told: Callable[..., str]) -> None:
+    rows = [(100, 101, 99, 100, 100_000)] * 5
+    account = AccountSettings(kind="margin").resolved()
+    text = told(Case("", rows, [sell("10")], "", "", model=FREE, account=account))
+    assert (
+        "counts     10 x 100 (last close) x 1.05 = 1050 USD towards what the equity must back; nothing is held"
+        in text
+    )
+    assert "cash       10000 + 1000 - 0 = 11000 USD" in text
+    assert "counts     nothing any more" in text
+    far = told(Case("", rows, [buy("900")], "", "", model=FREE, account=account))
+    assert "rejected: insufficient_margin, the equity did not back what it could lead to" in far
+    assert "needs      900 x 100 (last close) x 1.05 = 94500 USD" in far
+
+
+def test_a_liquidation_is_told_with_interest_and_its_fees(tmp_path: Path) -> None:
+    # Bought on credit over a full hour; then the price falls by a third and the exchange sells.
+    flat, crash = (100, 101, 99, 100, 100_000), (100, 100, 51, 66, 100_000)
+    rows = [*[flat] * 61, crash, *[(66, 67, 65, 66, 100_000)] * 3]
+    account = AccountSettings(kind="margin").resolved()
+    example = Case("", rows, [buy("200")], "", "", model=FREE, account=account, end="64:00")
+    harness = run(example)
+    opened = write_run(tmp_path / "run", harness, FREE, account=account)
+    flows = {row["kind"]: row["amount"] for row in opened.cash_flows}
+    assert set(flows) == {"interest_quote", "liquidation_fee"}
+    text = "\n".join(explain_order(opened, "exchange-1", lambda _coin, _time: D(100)))
+    assert "exchange-1: sell 200 BTC, market order, GTC, by exchange, account main" in text
+    assert "closes a position of an account that did not keep its maintenance margin" in text
+    assert "rule       liquidation: the exchange closed the position" in text
+    before = D(-10_000) + flows["interest_quote"]
+    assert f"cash       {before} + 13200 - 0 = {before + 13_200} USD" in text
+    assert harness.exchange.cash("main") == before + 13_200 + flows["liquidation_fee"]
 
 
 def test_an_open_order_of_an_unfinished_run(tmp_path: Path) -> None:
@@ -269,3 +326,27 @@ def test_the_command_reads_the_last_close_from_the_cache(
     assert f"holds      25 x {float(candles.close[0])!r} (last close) x 1.05" in told.stdout
     missing = CliRunner().invoke(cli, ["explain", "first", "t-11"])
     assert isinstance(missing.exception, ConfigError)
+
+
+CASES = [*order_cases(), *RULE_CASES, *MARGIN_CASES]
+
+
+IMPOSSIBLE = ("invalid_qty", "invalid_price")  # numbers that no component can send and no file can hold
+
+
+def test_orders_of_the_exchanges_own_cases_are_told_and_the_cash_adds_up(tmp_path: Path) -> None:
+    # Every fourth: writing the runs takes the time.
+    for number, example in enumerate(CASES[::4]):
+        if example.accounts is not None or any(reason in example.expect for reason in IMPOSSIBLE):
+            continue
+        harness = run(example)
+        opened = write_run(
+            tmp_path / str(number), harness, dict(example.model), example.cash, example.account
+        )
+        history = AccountHistory(opened, msgspec.structs.replace(MODEL, **example.model).resolved())
+        entries = sum((entry.cash for entry in history._entries), D(0))
+        assert D(example.cash) + entries == harness.exchange.cash("main"), example.name
+        for order in opened.orders:
+            lines = explain_order(opened, order["client_order_id"], lambda _coin, _time: D(100))
+            assert lines[-1].startswith(("end: ", "    cash ")), example.name
+            assert not [line for line in lines if "config.toml" in line or "None" in line], example.name
