@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+from orchestrator.account_settings import AccountSettings
 from orchestrator.config import ExecutionModelSettings
 from orchestrator.engine.commands import (
     Checkpoint,
@@ -19,7 +20,7 @@ from orchestrator.engine.engine import ComponentPlace, Engine
 from orchestrator.exchange.exchange import Exchange
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.protocol import Acknowledgement, Instruction, Reason, Snapshot
-from orchestrator.runs.records import FillRecord, OrderEventRecord, OrderRecord, SignalRecord
+from orchestrator.runs.records import CashFlowRecord, FillRecord, OrderEventRecord, OrderRecord, SignalRecord
 from tests.engine.markets import MINUTE, SECOND, T0, FakeMarket
 
 LATENCY_MS = 200
@@ -40,6 +41,7 @@ def make_engine(
     cash: int = 10_000,
     latency_ms: int = LATENCY_MS,
     is_account_shared: bool = True,
+    account: AccountSettings | None = None,
     **model: object,
 ) -> Engine:
     """An engine on the real exchange, where everything fills whole, at the open, after a fixed latency.
@@ -61,6 +63,7 @@ def make_engine(
         accounts=dict.fromkeys(accounts.values(), Decimal(cash)),
         seed=7,
         end_ns=market.end_ns,
+        account=account,
     )
     return Engine(
         market=market,
@@ -190,6 +193,8 @@ def record_text(record: object) -> str:
             return f"event {record.client_order_id} {record.event}{reason}"
         case FillRecord():
             return f"fill {record.fill_id} {record.client_order_id} {record.qty} at {record.fill_price}"
+        case CashFlowRecord():
+            return f"flow {record.account} {record.kind} {record.symbol} {record.amount}"
         case SignalRecord():
             said = " ".join(f"{record.coin}.{key}={value}" for key, value in record.values.items())
             return f"signal {record.component} {said}"

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.runs.manifest import RunManifest
-from orchestrator.runs.records import EquityRows, FillRecord, OrderEventRecord, OrderRecord, SignalRecord
+from orchestrator.runs.records import (
+    CashFlowRecord,
+    EquityRows,
+    FillRecord,
+    OrderEventRecord,
+    OrderRecord,
+    SignalRecord,
+)
 from orchestrator.runs.writer import RunWriter
 
 COINS = ("BTC", "ETH")
@@ -98,6 +105,19 @@ def signal(sequence: int) -> SignalRecord:
     }
     return SignalRecord(
         sim_time_ns=time_ns(sequence), sequence=sequence, component="thinker", coin="BTC", values=values
+    )
+
+
+def cash_flow(sequence: int, *, symbol: str | None = "BTC-USD") -> CashFlowRecord:
+    return CashFlowRecord(
+        sim_time_ns=time_ns(sequence),
+        sequence=sequence,
+        account="main",
+        kind="funding",
+        symbol=symbol,
+        amount=Decimal("-0.12"),
+        basis=Decimal(1_200),
+        rate=Decimal("0.0001"),
     )
 
 
