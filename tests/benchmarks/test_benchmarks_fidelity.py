@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import fidelity
+from benchmarks import fidelity, fidelity_measures
+from benchmarks.fidelity_report import BEGIN, END, Report, write_page
 from benchmarks.order_book import read_recording
 from benchmarks.single_orders import Ask, play
 from benchmarks.trade_tape import COIN, MINUTE_NS, Tape, Trades, candles_of, market_of, read_trades
@@ -145,12 +146,12 @@ def test_a_recorded_book_is_rebuilt_and_walked(tmp_path: Path) -> None:
 
 def test_tables_are_written_between_the_markers(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{fidelity.BEGIN}\nold\n{fidelity.END}\nafter\n")
-    fidelity.write_page(page, ["| new |", ""])
-    assert page.read_text() == f"before\n{fidelity.BEGIN}\n\n| new |\n\n{fidelity.END}\nafter\n"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_page(page, ["| new |", ""])
+    assert page.read_text() == f"before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"
     page.write_text("nothing")
     with pytest.raises(SystemExit, match="lacks the lines"):
-        fidelity.write_page(page, [])
+        write_page(page, [])
 
 
 def test_a_made_tape_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,26 +167,28 @@ def test_a_made_tape_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = tmp_path / "trades.parquet"
     pq.write_table(pa.table(table), path)
     assert len(read_trades(path).prices) == count
-    monkeypatch.setattr(fidelity, "ORDERS", 30)
+    monkeypatch.setattr(fidelity_measures, "ORDERS", 30)
     monkeypatch.setattr(fidelity, "SHARES", [D(1), D(50)])
-    report = fidelity.Report()
+    report = Report()
     fidelity.measure_kraken(report, path)
     figures = dict(line.split(": ") for line in report.lines)
     assert float(figures["fidelity_defaults_small_bias_bps"]) > 0
     assert len([line for line in report.page if line.startswith("| ")]) == 2 * 2 + 4 * 3 + 2 * 4
-    again = fidelity.Report()
+    again = Report()
     fidelity.measure_kraken(again, path)
     assert again.lines == report.lines
 
 
 @pytest.mark.shared
-@pytest.mark.slow
-def test_the_aims_are_met_on_real_trades(shared_data: Path) -> None:
-    report = fidelity.Report()
+def test_the_aims_are_met_on_real_trades(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # With fewer orders than the page has.
+    monkeypatch.setattr(fidelity_measures, "ORDERS", 300)
+    monkeypatch.setattr(fidelity, "SHARES", [D(1), D(10), D(30)])
+    report = Report()
     fidelity.measure_kraken(report, shared_data.parent / fidelity.TRADES)
     figures = {name: float(value) for name, value in (line.split(": ") for line in report.lines)}
     assert figures["fidelity_calibrated_small_median_bps"] < 2
-    for size in fidelity.SIZES:
+    for size in fidelity_measures.SIZES:
         assert figures[f"fidelity_calibrated_{size}_bias_bps"] > -0.5
         assert figures[f"fidelity_defaults_{size}_bias_bps"] > 0
         assert figures[f"fidelity_defaults_mid-candle_{size}_bias_bps"] > 0
@@ -196,7 +199,7 @@ def test_the_aims_are_met_on_real_trades(shared_data: Path) -> None:
 
 @pytest.mark.shared
 def test_the_book_agrees_with_the_page(shared_data: Path) -> None:
-    report = fidelity.Report()
+    report = Report()
     fidelity.measure_binance(report, shared_data.parent / fidelity.BOOK)
     page = (Path(fidelity.__file__).parents[1] / "docs" / "fidelity.md").read_text(encoding="utf-8")
     assert [line for line in report.page if line not in page] == []
