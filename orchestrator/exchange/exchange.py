@@ -22,6 +22,7 @@ from orchestrator.exchange.admission import (
     qty_reason,
 )
 from orchestrator.exchange.book import Book
+from orchestrator.exchange.ended import EndedOrder, EndedOrders
 from orchestrator.exchange.events import (
     CancelRequested,
     CandlesClosed,
@@ -107,7 +108,7 @@ class Exchange:
             self._accounts, self._settlement = self._margin.accounts, self._margin.settlement
         self._execution = Execution(market, self._model, self._books, self._settlement)
         self._open: dict[str, Order] = {}
-        self._ended: dict[str, tuple[str, str]] = {}  # id -> component and coin, to answer late cancels
+        self._ended = EndedOrders(coins)
         self._changes: dict[tuple[int, int], _Change] = {}  # (source, number) -> on its way
         self._end_ns = end_ns
         self._now_ns = 0
@@ -185,13 +186,13 @@ class Exchange:
             order.check(self._now_ns)
             self._accounts[order.request.account].check(order.coin)
             if order.has_ended and self._open.pop(order.client_order_id, None) is not None:
-                self._ended[order.client_order_id] = (order.request.component, order.coin)
+                self._ended.add(order.request)
         self._settlement.touched.clear()
 
     # ------------------------------------------------------------ new orders
 
     def _request(self, event: OrderRequested, out: Outcomes) -> None:
-        if event.client_order_id in self._open or event.client_order_id in self._ended:
+        if self._known(event.client_order_id) is not None:
             raise InvariantError(f"order {event.client_order_id} was requested twice")
         arrival_ns = event.sim_time_ns + self._model.latency.draw_ns(event.component, "order", event.number)
         verdict = self._admit(event, arrival_ns)
@@ -261,28 +262,27 @@ class Exchange:
         self._changes[event.source, event.number] = event
         out.append(_timer(TimerKind.CANCEL, due_ns, event))
 
-    def _owner_and_coin(self, client_order_id: str) -> tuple[str, str] | None:
+    def _known(self, client_order_id: str) -> OrderRequested | EndedOrder | None:
+        # An order that was accepted: all of it while it is open, its component and coin afterwards.
         order = self._open.get(client_order_id)
-        if order is not None:
-            return order.request.component, order.coin
-        return self._ended.get(client_order_id)
+        return order.request if order is not None else self._ended.find(client_order_id)
 
     def _change_reason(self, event: _Change) -> Reason | None:
-        known = self._owner_and_coin(event.client_order_id)
+        known = self._known(event.client_order_id)
         if known is None:
             return Reason.UNKNOWN_ORDER
-        if known[0] != event.component:
+        if known.component != event.component:
             return Reason.NOT_OWN_ORDER
-        return Reason.ALREADY_ENDED if event.client_order_id in self._ended else None
+        return Reason.ALREADY_ENDED if isinstance(known, EndedOrder) else None
 
     def _refusal(self, event: _Change, reason: Reason, notify_time_ns: int) -> RequestRefused:
-        known = self._owner_and_coin(event.client_order_id)
+        known = self._known(event.client_order_id)
         return RequestRefused(
             sim_time_ns=self._now_ns,
             client_order_id=event.client_order_id,
             component=event.component,
             source=event.source,
-            coin=known[1] if known is not None else "",
+            coin=known.coin if known is not None else "",
             reason=reason,
             notify_time_ns=notify_time_ns,
         )
