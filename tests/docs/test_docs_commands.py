@@ -102,8 +102,16 @@ def check(document: Path, command: Command, status: int, output: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.timeout(400)  # the guide alone has sixty commands
 @pytest.mark.parametrize(
-    "document", [document for document in documents() if has_commands(document)], ids=name_of
+    "document",
+    [
+        pytest.param(
+            document, marks=[pytest.mark.slow] if document.stem == "guide" else [], id=name_of(document)
+        )
+        for document in documents()
+        if has_commands(document)
+    ],
 )
 def test_commands_end_as_the_document_says(document: Path, reader_home: Path) -> None:
     Reader(reader_home).follow(document)
