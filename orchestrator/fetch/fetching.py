@@ -61,6 +61,7 @@ class Fetcher:
         self._stop = threading.Event()
         held = source.interval_seconds if request_seconds_min == REQUEST_SECONDS_MIN else 0.0
         self._pace = Pace(max(request_seconds, held), self._stop)
+        source.take_turns(self._pace.take_turn)
         self._failures: list[BaseException] = []
 
     def load_markets(self) -> None:

@@ -37,8 +37,8 @@ class Pace:
         self._lock = threading.Lock()
         self._next = time.monotonic()
 
-    def take_turn(self) -> None:
-        """Wait until the next request may start."""
+    def take_turn(self, _cost: float | None = None) -> None:
+        """Wait until the next request may start; what ccxt thinks that it costs is part of the interval."""
         while True:
             with self._lock:
                 now = time.monotonic()

@@ -24,7 +24,7 @@ class Patience(NamedTuple):
     wait_seconds_max: float = 30.0
 
     def ask(self, pace: Pace, request: Callable[[], _Answer]) -> _Answer:
-        """Return the answer to a request, in its turn.
+        """Return the answer to a request, which takes its turns itself.
 
         Raises
         ------
@@ -32,7 +32,6 @@ class Patience(NamedTuple):
             If it is in trouble every time; what the request itself raises otherwise.
         """
         for attempt in range(self.attempts):
-            pace.take_turn()
             try:
                 return request()
             except PassingError as trouble:

@@ -7,7 +7,9 @@ else is a `DataError` or `ConfigError` that ends the fetch of the series.
 from __future__ import annotations
 
 import difflib
-from typing import Any, Final, Protocol, Self
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,7 +19,7 @@ from orchestrator.errors import ConfigError, DataError, ReplayError
 from orchestrator.market.candles import Candles
 from orchestrator.market.timeframes import timeframe_label
 
-__all__ = ["CandleSource", "CcxtSource", "PassingError"]
+__all__ = ["CcxtSource", "PassingError"]
 
 _PAGE_DEFAULT: Final = 200  # candles, where ccxt does not know an exchange's limit
 _RESET_HEADERS_MS: Final = ("gw-ratelimit-reset",)
@@ -39,20 +41,6 @@ class PassingError(ReplayError):
         super().__init__(message)
         self.retry_seconds = retry_seconds
         self.is_limit = is_limit
-
-
-class CandleSource(Protocol):
-    """What fetching needs of an exchange."""
-
-    @property
-    def page_candles(self) -> int:
-        """How many candles one request may ask for."""
-
-    def now_ns(self) -> int:
-        """Return the exchange's own time."""
-
-    def page(self, coin: str, quote: str, timeframe_ns: int, start_ns: int, count: int) -> Candles:
-        """Return candles that open at or after a time, as they come; see `CcxtSource.page`."""
 
 
 class CcxtSource:
@@ -92,9 +80,14 @@ class CcxtSource:
         """Return another connection to the same exchange, for another thread; markets are not asked again."""
         other = type(self)(self.name, base_url=self._base_url, timeout_seconds=self._timeout_seconds)
         other.page_candles = self.page_candles
+        other.take_turns(self._client.throttle)
         if self._client.markets:
             other._client.set_markets(list(self._client.markets.values()))
         return other
+
+    def take_turns(self, wait: Callable[..., None]) -> None:
+        """Let every request wait for its turn by calling `wait` first, instead of ccxt's own pace."""
+        self._client.throttle = wait
 
     def load_markets(self) -> None:
         """Ask which pairs the exchange has; once."""
@@ -141,13 +134,9 @@ class CcxtSource:
         return tuple(self._client.timeframes or ())
 
     def now_ns(self) -> int:
-        """Return the exchange's own time; this machine's where it does not tell.
-
-        The earlier of both, so that a clock that is ahead takes no open candle for a closed one.
-        """
-        local_ms = int(self._client.milliseconds())
+        """Return the exchange's own time, by which its candles close; this machine's where it does not tell."""
         if not self._client.has.get("fetchTime"):
-            return local_ms * NS_PER_MS
+            return int(self._client.milliseconds()) * NS_PER_MS
         told = self._call(self._client.fetch_time)
         if not isinstance(told, int):
             raise PassingError(f"{self.name} told no time")
@@ -189,7 +178,9 @@ class CcxtSource:
         except errors.ExchangeNotAvailable as error:
             # ccxt says "not available" of every status it has no name for, those of a wrong request too.
             status = _status(error)
-            if 400 <= status < 500:
+            if status == HTTPStatus.FORBIDDEN:  # older services, and guards before them, say so of limits
+                raise self._trouble(error, is_limit=True) from None
+            if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise DataError(
                     f"{self.name} refuses: {_line(error)}; check --base-url and the dates"
                 ) from None
@@ -207,9 +198,7 @@ class CcxtSource:
             near = difflib.get_close_matches(self.name, self._ccxt.exchanges, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; `replay data fetch --help` names some"
             raise ConfigError(f"exchange {self.name!r} is not known to ccxt{hint}")
-        client = getattr(self._ccxt, self.name)(
-            {"enableRateLimit": False}
-        )  # the pacing here is for all threads
+        client = getattr(self._ccxt, self.name)({"enableRateLimit": True})
         client.enableLastJsonResponse = True  # off by default; tells a broken answer from an empty one
         client.timeout = int(self._timeout_seconds * 1000)
         client.has["fetchCurrencies"] = False  # deposits and chains of thousands of coins are of no use here

@@ -31,7 +31,7 @@ LENGTHS = {
     "1w": 604800,
 }  # fmt: skip
 
-FAULTS = ("limit", "error", "envelope", "empty", "broken", "cut", "hang_up", "slow", "no_rows")
+FAULTS = ("limit", "guard", "error", "envelope", "empty", "broken", "cut", "hang_up", "slow", "no_rows")
 
 RAW = {
     "empty": (b"", "application/json"),
@@ -41,6 +41,8 @@ RAW = {
 TROUBLES: dict[tuple[str, str], tuple[int, Any]] = {
     ("kucoin", "limit"): (429, {"code": "429000", "msg": "Too many requests."}),
     ("binance", "limit"): (429, {"code": -1003, "msg": "Too many requests."}),
+    ("kucoin", "guard"): (403, {"msg": "forbidden"}),
+    ("binance", "guard"): (403, {"msg": "forbidden"}),
     ("kucoin", "error"): (503, {"code": "503", "msg": "service unavailable"}),
     ("binance", "error"): (503, {"msg": "service unavailable"}),
     ("kucoin", "envelope"): (200, {"code": "500000", "msg": "Internal Server Error"}),
@@ -183,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
                 else ("Retry-After", exchange.reset_ms / 1000)
             )
             headers = {reset[0]: str(reset[1])}
-            self._send(status, body, headers if fault == "limit" else None)
+            self._send(status, body, headers if fault in {"limit", "guard"} else None)
         return True
 
     def _answer(self, exchange: Exchange, path: str, query: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,27 @@ def test_two_fetches_at_once(tmp_path: Path) -> None:
                 one.kill()
                 one.wait()
     assert state(tmp_path / "home" / "backtest_cache") == state(tmp_path / "unbroken")
+
+
+def test_a_terminal_shows_a_bar_for_each_series(tmp_path: Path) -> None:
+    terminal, line = os.openpty()
+    with ExchangeServer(local_exchange()) as server, os.fdopen(terminal, "rb", buffering=0) as screen:
+        environment = os.environ | {"REPLAY_HOME": str(tmp_path), "TERM": "xterm", "COLUMNS": "100"}
+        one = subprocess.Popen(
+            command_line(server.url), env=environment, stdout=subprocess.DEVNULL, stderr=line
+        )
+        os.close(line)
+        shown = b""
+        try:
+            with suppress(OSError):  # how the end of a terminal reads on Linux
+                while piece := screen.read(65_536):
+                    shown += piece
+            assert one.wait(60) == 0, shown
+        finally:
+            one.kill()
+            one.wait()
+    assert b"kucoin BTC-USDT 1m" in shown
+    assert b"1440/1440" in shown
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])

@@ -80,6 +80,14 @@ def test_known_gaps_are_found_and_accepted_by_the_flag_that_is_printed(
     assert market.notes[-1] == "DOGE: 2 gaps, longest 4h44m, kept stale"
 
 
+def test_a_year_of_minutes_takes_less_than_100_mb(shared_data: Path, tmp_path: Path) -> None:
+    import_file(tmp_path, shared_data / "binance_2023spring" / "BTC-USDT_1m.parquet")
+    (key,) = series_in(tmp_path)
+    count = map_series(tmp_path, key).size
+    stored = sum(path.stat().st_size for path in (tmp_path / key.folder).iterdir())
+    assert stored / count * 365 * 1440 < 50e6  # with the mapped file
+
+
 def test_thousands_of_gaps_of_bitfinex(shared_data: Path, tmp_path: Path) -> None:
     import_file(tmp_path, shared_data / "bitfinex" / "XRP-USD_1m.parquet")
     report = verify_series(tmp_path, series_in(tmp_path)[0])
@@ -120,6 +128,7 @@ def test_ten_coins_load_into_little_and_flat_memory(ten: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)  # builds the mapped files
     child = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     figures = json.loads(child.stdout)
+    assert figures["load"] < 1.0  # wall seconds; a tenth of it on an idle machine
     assert figures["rss"] < 200e6
     assert figures["end"] < figures["middle"] * 1.02
 
