@@ -46,8 +46,11 @@ def _last_close(run: Run, cache: Path) -> LastClose:
 
     def last_close(coin: str, sim_time_ns: int) -> Decimal | str:
         try:
-            exchange = data.get("execution") or data["exchange"]
-            key = series_key(exchange, coin, data["quote"], configuration["timeframe"])
+            if "execution" in data:  # where orders fill
+                exchange, quote = data["execution"], data["execution_quote"]
+            else:
+                exchange, quote = data["exchange"], data["quote"]
+            key = series_key(exchange, coin, quote, configuration["timeframe"])
             candles = map_series(cache, key)
         except KeyError as error:
             return f"the last close is not known, since config.toml does not say {error}"

@@ -324,6 +324,12 @@ def test_the_command_reads_the_last_close_from_the_cache(
     store_series(tmp_path / "backtest_cache", series_key("binance", "BTC", "USDT", "1m"), candles)
     told = CliRunner().invoke(cli, ["explain", "latest", "t-1"])
     assert f"holds      25 x {float(candles.close[0])!r} (last close) x 1.05" in told.stdout
+    config = directory / "config.toml"
+    config.write_text(
+        config.read_text().replace("[data]", '[data]\nexecution = "kraken"\nexecution_quote = "USD"')
+    )
+    told = CliRunner().invoke(cli, ["explain", "latest", "t-1"])
+    assert "the last close is not known: kraken BTC-USD 1m is not cached" in told.stdout
     missing = CliRunner().invoke(cli, ["explain", "first", "t-11"])
     assert isinstance(missing.exception, ConfigError)
 
