@@ -295,9 +295,8 @@ class _Check:
         sequences = list(range(CHECKPOINT_SEQUENCES, self.manifest["sequences"] + 1, CHECKPOINT_SEQUENCES))
         if [checkpoint["sequence"] for checkpoint in found] != sequences:
             yield f"digests.jsonl: has the sequences {[c['sequence'] for c in found]}, should have {sequences}"
-        for checkpoint in found:
-            tick = int(self.ticks[checkpoint["sequence"] - 1])
-            files = self.files.file_digests(until_ns=tick)
+        ticks = [int(self.ticks[checkpoint["sequence"] - 1]) for checkpoint in found]
+        for checkpoint, files in zip(found, self.files.rolling_digests(ticks), strict=True):
             if checkpoint["files"] != files or checkpoint["digest"] != total_digest(files):
                 yield f"digests.jsonl: the digests at sequence {checkpoint['sequence']} are not those of the lines"
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -110,28 +110,37 @@ class RunFiles:
 
     # ------------------------------------------------------------ digests
 
-    def file_digests(self, until_ns: int | None = None) -> dict[str, str]:
-        """Return the SHA-256 of each result file, of the lines at or before a time if one is given."""
-        digests = {}
-        for name, raw in self.raw.items():
-            lines = raw.splitlines(keepends=True)
-            kept = (
-                lines if until_ns is None else lines[: sum(row["ts"] <= until_ns for row in self.rows[name])]
-            )
-            digests[name] = hashlib.sha256(b"".join(kept)).hexdigest()
-        digests["equity.parquet"] = hashlib.sha256(self._equity_bytes(until_ns)).hexdigest()
-        return digests
+    def file_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each result file."""
+        return next(self.rolling_digests([2**63]))
 
-    def _equity_bytes(self, until_ns: int | None) -> bytes:
+    def rolling_digests(self, times_ns: Iterable[int]) -> Iterator[dict[str, str]]:
+        """Yield, for each of ascending times, the SHA-256 of each result file's lines at or before it."""
+        pieces = {name: list(self._lines(name)) for name in FIELDS} | {
+            "equity.parquet": list(self._equity_rows())
+        }
         header = ",".join(["sequence", "time_ns", "cash", "equity", *(f"qty_{coin}" for coin in self.coins)])
+        hashes = {name: hashlib.sha256() for name in pieces}
+        hashes["equity.parquet"].update(f"{header}\n".encode())
+        done = dict.fromkeys(pieces, 0)
+        for time_ns in times_ns:
+            for name, timed in pieces.items():
+                while done[name] < len(timed) and timed[done[name]][0] <= time_ns:
+                    hashes[name].update(timed[done[name]][1])
+                    done[name] += 1
+            yield {name: state.hexdigest() for name, state in hashes.items()}
+
+    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        lines = self.raw[name].splitlines(keepends=True)
+        if len(lines) != len(self.rows[name]):  # some cannot be read, which is reported
+            lines = lines[: len(self.rows[name])]
+        return ((row["ts"], line) for row, line in zip(self.rows[name], lines, strict=True))
+
+    def _equity_rows(self) -> Iterator[tuple[int, bytes]]:
         columns = [column.tolist() for column in self.equity.values()]
         row_format = struct.Struct("<qq" + "d" * (len(columns) - 2))
-        packed = [
-            row_format.pack(sequence, time * NS, *(value + 0.0 for value in floats))
-            for sequence, time, *floats in zip(*columns, strict=True)
-            if until_ns is None or time * NS <= until_ns
-        ]
-        return f"{header}\n".encode() + b"".join(packed)
+        for sequence, time, *floats in zip(*columns, strict=True):
+            yield time * NS, row_format.pack(sequence, time * NS, *(value + 0.0 for value in floats))
 
 
 def total_digest(files: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -69,16 +70,18 @@ def _strengths(
     begin = max(0, first + 1 - periods[-1]) if has_past else first
     scaled = [int(exact(close) * SCALE) for close in market.table.close[begin:]]
     sums = [0, *accumulate(scaled)]
+    common = math.lcm(*periods)
     for row in range(first, int(np.searchsorted(closes, last_ns, side="right"))):
         count = row + 1 - begin
         if count < periods[-1]:
             yield int(closes[row]), [None]
             continue
-        averages = [Fraction(sums[count] - sums[count - period], period) for period in periods]
+        # Averages times a common multiple of the periods, which keeps them whole numbers.
+        averages = [(sums[count] - sums[count - period]) * (common // period) for period in periods]
         yield int(closes[row]), _levels(averages)
 
 
-def _levels(averages: list[Fraction]) -> list[Level]:
+def _levels(averages: list[int]) -> list[Level]:
     possible: list[tuple[int, int]] = [(0, 0)]
     for shorter, longer in pairwise(averages):
         is_open = abs(shorter - longer) * NEARLY_EQUAL < longer
