@@ -75,6 +75,9 @@ class DataSettings(Section, frozen=True, kw_only=True):
     quote: str | None = None  # None: found by itself when only one fits
     gaps: Literal["fail", "stale"] = "fail"
     max_gap: str | None = None  # with gaps = "stale" only: the longest gap that is accepted, such as "30m"
+    finer: tuple[str, ...] | None = (
+        None  # timeframes that may decide inside a candle; None: all that are cached
+    )
     execution: str | None = None  # another exchange where orders fill and equity is marked; None: the same
     execution_quote: str | None = None  # None: found by itself when only one fits
     base_url: str | None = None  # where fetching asks instead of the exchange's own hosts: a mirror

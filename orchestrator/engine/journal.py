@@ -12,10 +12,10 @@ from orchestrator.exchange.events import (
     OrderCancelled,
     OrderExpired,
     OrderFilled,
+    OrderOutcome,
     OrderRejected,
     OrderReplaced,
     OrderTriggered,
-    OrderOutcome,
     Outcome,
     RequestRefused,
 )

@@ -81,7 +81,12 @@ class FinerSeries:
 
 
 def load_finer(
-    cache: Path, key: SeriesKey, base: Candles, start_ns: int, end_ns: int
+    cache: Path,
+    key: SeriesKey,
+    base: Candles,
+    start_ns: int,
+    end_ns: int,
+    timeframes: tuple[str, ...] | None = None,
 ) -> tuple[FinerSeries, ...]:
     """Return the cached series that decide candles of the run, the finest first.
 
@@ -93,6 +98,8 @@ def load_finer(
         The series that the run uses, and its candles.
     start_ns, end_ns
         The run: only candles that open and close inside it are decided.
+    timeframes
+        Those that may decide; None: all.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def load_finer(
     found = (
         find_finer(inside, key.timeframe_ns, map_series(cache, other), other.timeframe_ns)
         for other in sorted(series_in(cache), key=lambda other: other.timeframe_ns)
-        if key.can_be_made_of(other)
+        if key.can_be_made_of(other) and (timeframes is None or other.timeframe in timeframes)
     )
     return tuple(series for series in found if series is not None)
 

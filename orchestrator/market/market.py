@@ -114,6 +114,12 @@ class Market:
         candle = self.last_closed(coin, sim_time_ns)
         return candle if candle is not None and candle.close_time_ns == sim_time_ns else None
 
+    @property
+    def finer_timeframes(self) -> tuple[str, ...]:
+        """Timeframes of the finer candles that decide what happens inside one of the run's, the finest first."""
+        names = {series.timeframe_ns: series.timeframe for found in self._finer.values() for series in found}
+        return tuple(names[key] for key in sorted(names))
+
     def finer_candles(self, coin: str, sim_time_ns: int) -> tuple[Candle, ...]:
         """Return the finer candles of the run's candle that closes exactly at the time, oldest first.
 

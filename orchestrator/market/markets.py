@@ -65,8 +65,16 @@ def load_markets(cache: Path, settings: Settings) -> Markets:
         If several exchanges or quotes fit, or both markets would be of one exchange.
     """
     data = settings.data
-    signals = _load(cache, settings, timeframe=settings.timeframe, exchange=data.exchange, quote=data.quote)
+    signals = _load(
+        cache,
+        settings,
+        timeframe=settings.timeframe,
+        exchange=data.exchange,
+        quote=data.quote,
+        finer_timeframes=data.finer if data.execution is None else (),  # they decide fills, nothing else
+    )
     if data.execution is None:
+        _require_finer(signals, data.finer)
         return Markets(signals, signals)
     if data.execution.lower() == signals.exchange:
         raise ConfigError(
@@ -79,10 +87,22 @@ def load_markets(cache: Path, settings: Settings) -> Markets:
         timeframe=source,
         exchange=data.execution,
         quote=data.execution_quote,
+        finer_timeframes=data.finer,
         summed_to=None if source == signals.timeframe else signals.timeframe,
     )
+    _require_finer(execution, data.finer)
     ticks = np.union1d(signals.tick_times_ns, execution.tick_times_ns)
     return Markets(signals.with_ticks(ticks), execution.with_ticks(ticks))
+
+
+def _require_finer(market: Market, wanted: tuple[str, ...] | None) -> None:
+    missing = sorted(set(wanted or ()) - set(market.finer_timeframes))
+    if missing:
+        decide = ", ".join(market.finer_timeframes) or "none"
+        raise DataError(
+            f"data.finer names {', '.join(missing)}, which decides no candle of the run ({decide} would); "
+            "import or fetch those candles, or take them out of data.finer"
+        )
 
 
 def _load(
@@ -92,6 +112,7 @@ def _load(
     timeframe: str | None,
     exchange: str | None,
     quote: str | None,
+    finer_timeframes: tuple[str, ...] | None,
     summed_to: str | None = None,
 ) -> Market:
     max_gap = settings.data.max_gap
@@ -105,6 +126,7 @@ def _load(
         end_ns=settings.end_ns,
         gaps=settings.data.gaps,
         max_gap_ns=None if max_gap is None else parse_duration_ns(max_gap),
+        finer_timeframes=finer_timeframes,
         summed_to=summed_to,
     )
 

@@ -29,6 +29,7 @@ def load_market(
     end_ns: int,
     gaps: str,
     max_gap_ns: int | None,
+    finer_timeframes: tuple[str, ...] | None = None,
     summed_to: str | None = None,
 ) -> Market:
     """Return the market of a run, its candles mapped from the cache.
@@ -45,6 +46,8 @@ def load_market(
         The run, nanoseconds since the epoch; start < end.
     gaps, max_gap_ns
         "fail", or "stale" with the longest gap that is accepted (None: any).
+    finer_timeframes
+        Of the cached candles that are finer, those that may decide what happens inside one; None: all.
     summed_to
         The timeframe of the market, where the candles of `timeframe` are shorter; None: the same.
 
@@ -65,7 +68,8 @@ def load_market(
     found = {coin: gaps_in_run(c, timeframe_ns, start_ns, end_ns) for coin, c in candles.items()}
     if summed_to is None:
         finer = {
-            coin: load_finer(cache, choice.key(coin), c, start_ns, end_ns) for coin, c in candles.items()
+            coin: load_finer(cache, choice.key(coin), c, start_ns, end_ns, finer_timeframes)
+            for coin, c in candles.items()
         }
     else:
         choice = choice._replace(timeframe=summed_to)

@@ -9,8 +9,8 @@ not over Parquet bytes, which depend on the writer's version and on when it was 
   float64, all little-endian, 8 bytes each; negative zero counts as zero, and every NaN is the same NaN.
 
 The run's digest is SHA-256 over these digests (32 bytes each) in the order orders, order events, fills,
-signals, equity, and cash flows where the run has that file. Every hash is fed as the run goes, so the same rows give the same digest however they were
-cut into writes.
+signals, equity, and cash flows where the run has that file. Every hash is fed as the run goes, so the same
+rows give the same digest however they were cut into writes.
 """
 
 from __future__ import annotations

@@ -140,7 +140,9 @@ def _resolve(settings: Settings, markets: Markets, instruments: dict[str, Instru
         for coin, i in instruments.items()
     }
     market = markets.signals
-    data = msgspec.structs.replace(settings.data, exchange=market.exchange, quote=market.quote)
+    # Named, so that candles which are cached later cannot change what a repetition of the run does.
+    finer = markets.execution.finer_timeframes
+    data = msgspec.structs.replace(settings.data, exchange=market.exchange, quote=market.quote, finer=finer)
     if markets.are_two:
         other = markets.execution
         data = msgspec.structs.replace(data, execution=other.exchange, execution_quote=other.quote)

@@ -65,3 +65,6 @@ def test_finer_candles_decide_whether_stop_or_profit_came_first(empty_place: Pla
         "finer candles decide what happens inside a candle: BTC 1m"
     ]
     assert not [note for note in without.manifest["notes"] if "finer" in note]
+    # What was cached meanwhile does not change what repeating the first run does.
+    assert place.replay("verify", "without").status == 0
+    assert place.replay("verify", "fine").status == 0
