@@ -49,9 +49,11 @@ class EndedOrders:
             raise InvariantError(
                 f"order {request.client_order_id} is number {request.number} of {request.component}"
             )
-        marks = self._by_component.setdefault(request.component, array("H"))
+        marks = self._by_component.get(request.component)
+        if marks is None:
+            marks = self._by_component[request.component] = array("H")
         if request.number >= len(marks):
-            marks.frombytes(bytes(marks.itemsize * (request.number + 1 - len(marks))))
+            marks.extend([0] * (request.number + 1 - len(marks)))
         marks[request.number] = self._marks[request.coin]
 
     def find(self, client_order_id: str) -> EndedOrder | None:
