@@ -115,8 +115,9 @@ def _lines(report: SeriesReport) -> list[str]:
     lines = [f"{report.key}: {state}, {report.candle_count} candles, {len(report.gaps)} gaps"]
     lines += [f"  problem: {problem}" for problem in report.problems]
     step_ns = report.key.timeframe_ns
-    gaps = [(gap.start_ns, gap.end_ns, gap.length_ns // step_ns) for gap in report.gaps]
-    lines += _stretch_lines("gap", "gaps", gaps)
+    for name, is_own in (("gap", False), ("gap of the exchange itself", True)):
+        gaps = [gap for gap in report.gaps if report.is_at_the_exchange(gap) == is_own]
+        lines += _stretch_lines(name, "gaps", [(*gap, gap.length_ns // step_ns) for gap in gaps])
     longest_first = sorted(report.flat_runs, key=lambda run: (-run.candles, run.start_ns))
     lines += _stretch_lines("flat without volume", "flat runs", list(longest_first))
     lines += [
@@ -163,7 +164,13 @@ def _row(report: SeriesReport) -> dict[str, Any]:
         "is_sound": not report.problems,
         "is_suspicious": report.is_suspicious,
         "problems": list(report.problems),
-        "gaps": [_stretch_row(gap.start_ns, gap.end_ns, gap.length_ns // step_ns) for gap in report.gaps],
+        "gaps": [
+            {
+                **_stretch_row(*gap, gap.length_ns // step_ns),
+                "is_at_the_exchange": report.is_at_the_exchange(gap),
+            }
+            for gap in report.gaps
+        ],
         "flat_runs": [_stretch_row(*run) for run in report.flat_runs],
         "outliers": [
             {

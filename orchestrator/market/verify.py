@@ -6,6 +6,7 @@ not add up (`suspicions`) are for the user to judge.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +21,10 @@ from orchestrator.market.files import locked
 from orchestrator.market.gaps import Gap, find_gaps
 from orchestrator.market.index import Entry, read_index
 from orchestrator.market.mapped import map_file, mapped_path
+from orchestrator.market.missing import read_absences
 from orchestrator.market.parts import read_part
 from orchestrator.market.series import SeriesKey
+from orchestrator.market.spans import Span
 from orchestrator.market.suspicions import (
     FlatRun,
     Outlier,
@@ -47,6 +50,12 @@ class SeriesReport(NamedTuple):
     flat_runs: tuple[FlatRun, ...] = ()
     outliers: tuple[Outlier, ...] = ()
     sums: SumDifference | None = None  # None without a finer series, or when they cannot be compared
+    absent: tuple[Span, ...] = ()  # for which the exchange was found to have no candles, in order, apart
+
+    def is_at_the_exchange(self, gap: Gap) -> bool:
+        """Whether a gap is the exchange's own: it was asked for all of it and had nothing."""
+        row = bisect_right(self.absent, gap.start_ns, key=lambda span: span.start_ns) - 1
+        return row >= 0 and gap.end_ns <= self.absent[row].end_ns
 
     @property
     def is_suspicious(self) -> bool:
@@ -64,6 +73,7 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
             return SeriesReport(key, 0, None, None, "", (), (str(error),))
         pieces: list[Candles] = []
         problems: list[str] = []
+        absent = _absences(cache, key, problems)
         for entry in entries:
             try:
                 pieces.append(read_part(folder, entry))
@@ -90,7 +100,16 @@ def verify_series(cache: Path, key: SeriesKey) -> SeriesReport:
         flat_runs=tuple(find_flat_runs(candles, key.timeframe_ns)) if is_judged else (),
         outliers=tuple(find_outliers(candles)) if is_judged else (),
         sums=_sum_difference(cache, key, candles) if is_judged else None,
+        absent=absent,
     )
+
+
+def _absences(cache: Path, key: SeriesKey, problems: list[str]) -> tuple[Span, ...]:
+    try:
+        return tuple(read_absences(cache, key))
+    except DataError as error:
+        problems.append(str(error))
+        return ()
 
 
 def _sum_difference(cache: Path, key: SeriesKey, candles: Candles) -> SumDifference | None:

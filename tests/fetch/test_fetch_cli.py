@@ -61,6 +61,9 @@ def test_fetch_says_exactly_what_is_missing() -> None:
         "kucoin ETH-USDT 1m: 1440 added, 1440 of 1440 cached\n"
     )
     assert result.stderr == ""
+    verified = run("verify").stdout  # a gap that the exchange has too is told from one that was never fetched
+    assert "  gap of the exchange itself: 2024-01-05 08:20 to 2024-01-05 09:00, 40m, 40 candles\n" in verified
+    assert "  gap: " not in verified
     assert [row["candles"] for row in machine] == [1245, 1440]
     assert machine[0]["absent"][1] == {
         "start": "2024-01-05T08:20Z",

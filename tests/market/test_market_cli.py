@@ -124,6 +124,7 @@ def test_verify_lists_gaps_which_are_no_corruption(home_folder: Path) -> None:
         "end": "2024-01-01T00:25Z",
         "seconds": 600,
         "candles": 2,
+        "is_at_the_exchange": False,
     }
 
 

@@ -21,6 +21,7 @@ from orchestrator.market.missing import (
     remember_absences,
 )
 from orchestrator.market.spans import Span, joined, spans_of_times, subtract
+from orchestrator.market.verify import verify_series
 from tests.market.builders import KEY, candles_from, without
 
 STEP = 300 * 10**9
@@ -94,3 +95,5 @@ def test_absences_that_cannot_be_read(content: str, message: str, tmp_path: Path
     (tmp_path / KEY.folder / ABSENCES_NAME).write_text(content)
     with pytest.raises(DataError, match=message):
         missing_spans(tmp_path, KEY, at(0, 6))
+    store_series(tmp_path, KEY, candles_from("2024-01-01", 9))
+    assert message in verify_series(tmp_path, KEY).problems[0]
