@@ -1,4 +1,4 @@
-"""[account] of replay.toml: what the traders start with, and what their accounts may do.
+"""[account] and [accounts.NAME] of replay.toml: what the traders start with, and what their accounts may do.
 
 A key that is absent is None until `resolved` fills in the defaults of the chosen kind; so a key that was set
 although the kind has no use for it can be told apart, and refused.
@@ -6,6 +6,8 @@ although the kind has no use for it can be told apart, and refused.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -14,7 +16,20 @@ import msgspec
 from orchestrator.errors import ConfigError
 from orchestrator.settings_section import Section
 
-__all__ = ["AccountSettings", "validate_account_kind"]
+__all__ = [
+    "EXCHANGE_NAME",
+    "MAIN_ACCOUNT",
+    "AccountSettings",
+    "NamedAccountSettings",
+    "validate_account",
+    "validate_accounts",
+]
+
+MAIN_ACCOUNT: Final = "main"
+"""Name of the account of `[account]`, which every component shares that names no other."""
+
+EXCHANGE_NAME: Final = "exchange"
+"""Who places the orders that liquidate an account."""
 
 AccountKind = Literal["spot", "margin", "perpetual"]
 
@@ -34,6 +49,8 @@ _KEYS: Final[dict[str, dict[str, Any]]] = {
     "perpetual": {**_MARGIN_KEYS, "missing_funding": "fail"},
 }
 _ALL_KEYS: Final = ("initial_margin_pct", *dict.fromkeys(key for keys in _KEYS.values() for key in keys))
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_CASH_MAX: Final = Decimal(10**15)
 _RATE_MAX: Final = 1_000
 _LEVERAGE_MAX: Final = 200
 
@@ -60,8 +77,53 @@ class AccountSettings(Section, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, **filled)
 
 
-def validate_account_kind(account: AccountSettings) -> None:
+class NamedAccountSettings(Section, frozen=True, kw_only=True):
+    """[accounts.NAME]: an account of its own for the components that name it."""
+
+    initial_cash: Decimal = Decimal(10_000)
+
+
+def validate_accounts(
+    shared: AccountSettings, named: Mapping[str, NamedAccountSettings], users: Mapping[str, str | None]
+) -> None:
+    """Raise `ConfigError` for an account that nobody uses or that does not exist.
+
+    Parameters
+    ----------
+    shared, named
+        `[account]` and `[accounts]`.
+    users
+        Component -> the account it names, None for the shared one.
+    """
+    for name, account in named.items():
+        if name == MAIN_ACCOUNT or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"accounts.{name} is not allowed: a letter, then up to 31 letters, digits, _ or -, "
+                f"and {MAIN_ACCOUNT} is the account of [account]"
+            )
+        _check_cash(f"accounts.{name}", account.initial_cash)
+        if name not in users.values():
+            raise ConfigError(
+                f'accounts.{name} has no effect, since no component has account = "{name}"; '
+                "name it in a [[component]], or remove it"
+            )
+    for component, wanted in users.items():
+        if wanted is not None and wanted not in named:
+            known = f"known accounts: {', '.join(named)}; " if named else ""
+            raise ConfigError(
+                f"component {component}: account {wanted!r} does not exist; {known}"
+                f"write [accounts.{wanted}], or leave account out to share [account]"
+            )
+    if shared.kind != "spot" and EXCHANGE_NAME in users:
+        raise ConfigError(
+            f"component name {EXCHANGE_NAME} is not allowed in a run with margin; orders that liquidate an "
+            "account have it: choose another"
+        )
+
+
+def validate_account(account: AccountSettings) -> None:
     """Raise `ConfigError` for a value out of range or a key without effect for the kind of account."""
+    _check_cash("account", account.initial_cash)
     _refuse_unused(account)
     if account.kind == "spot":
         return
@@ -76,6 +138,11 @@ def validate_account_kind(account: AccountSettings) -> None:
     _check_range(account, "liquidation_fee_bps", Decimal(0), Decimal("9999.99999999"))
     _check_range(account, "maintenance_margin_pct", Decimal("0.00000001"), Decimal(100))
     _validate_margins(account.resolved())
+
+
+def _check_cash(section: str, cash: Decimal) -> None:
+    if not (cash.is_finite() and 0 < cash < _CASH_MAX):
+        raise ConfigError(f"{section}.initial_cash {cash} is out of range; above 0, below {_CASH_MAX}")
 
 
 def _refuse_unused(account: AccountSettings) -> None:

@@ -17,7 +17,14 @@ from typing import Any, Final, Literal
 import msgspec
 import tomli_w
 
-from orchestrator.account_settings import AccountSettings, validate_account_kind
+from orchestrator.account_settings import (
+    EXCHANGE_NAME,
+    MAIN_ACCOUNT,
+    AccountSettings,
+    NamedAccountSettings,
+    validate_account,
+    validate_accounts,
+)
 from orchestrator.errors import ConfigError
 from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
 from orchestrator.settings_section import Section, explain, refuse_unknown_keys
@@ -43,12 +50,6 @@ __all__ = [
     "parse_duration_ns",
     "parse_timeframe_ns",
 ]
-
-MAIN_ACCOUNT: Final = "main"
-"""Name of the account of `[account]`, which every component shares that names no other."""
-
-EXCHANGE_NAME: Final = "exchange"
-"""Who places the orders that liquidate an account."""
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_SECOND: Final = 1_000_000_000
@@ -81,12 +82,6 @@ class DataSettings(Section, frozen=True, kw_only=True):
     execution: str | None = None  # another exchange where orders fill and equity is marked; None: the same
     execution_quote: str | None = None  # None: found by itself when only one fits
     base_url: str | None = None  # where fetching asks instead of the exchange's own hosts: a mirror
-
-
-class NamedAccountSettings(Section, frozen=True, kw_only=True):
-    """[accounts.NAME]: an account of its own for the components that name it."""
-
-    initial_cash: Decimal = Decimal(10_000)
 
 
 class InstrumentSettings(Section, frozen=True, kw_only=True):
@@ -355,11 +350,12 @@ def _validate(settings: Settings) -> None:
         )
     _validate_data(settings.data)
     _validate_account(settings.account)
-    _validate_accounts(settings)
     validate_execution_model(settings.execution_model)
     for coin, rules in settings.instrument.items():
         _validate_instrument(coin, rules, settings.coins)
     _validate_components(settings.component)
+    users = {component.name: component.account for component in settings.component}
+    validate_accounts(settings.account, settings.accounts, users)
 
 
 def _validate_account(account: AccountSettings) -> None:
@@ -367,46 +363,7 @@ def _validate_account(account: AccountSettings) -> None:
         raise ConfigError(
             f"account.currency {account.currency!r} is not understood; write such as USD or EUR"
         )
-    _validate_cash("account", account.initial_cash)
-    validate_account_kind(account)
-
-
-def _validate_cash(section: str, cash: Decimal) -> None:
-    if not (cash.is_finite() and 0 < cash < _AMOUNT_MAX):
-        raise ConfigError(f"{section}.initial_cash {cash} is out of range; above 0, below {_AMOUNT_MAX}")
-
-
-def _validate_accounts(settings: Settings) -> None:
-    used = [component.account for component in settings.component]
-    if settings.account.kind != "spot":
-        _refuse_name_of_exchange(settings.component)
-    for name, account in settings.accounts.items():
-        if name == MAIN_ACCOUNT or not _NAME.fullmatch(name):
-            raise ConfigError(
-                f"accounts.{name} is not allowed: a letter, then up to 31 letters, digits, _ or -, "
-                f"and {MAIN_ACCOUNT} is the account of [account]"
-            )
-        _validate_cash(f"accounts.{name}", account.initial_cash)
-        if name not in used:
-            raise ConfigError(
-                f'accounts.{name} has no effect, since no component has account = "{name}"; '
-                "name it in a [[component]], or remove it"
-            )
-    for component in settings.component:
-        if component.account is not None and component.account not in settings.accounts:
-            known = f"known accounts: {', '.join(settings.accounts)}; " if settings.accounts else ""
-            raise ConfigError(
-                f"component {component.name}: account {component.account!r} does not exist; {known}"
-                f"write [accounts.{component.account}], or leave account out to share [account]"
-            )
-
-
-def _refuse_name_of_exchange(components: tuple[ComponentSettings, ...]) -> None:
-    if any(component.name == EXCHANGE_NAME for component in components):
-        raise ConfigError(
-            f"component name {EXCHANGE_NAME} is not allowed in a run with margin; orders that liquidate an "
-            "account have it: choose another"
-        )
+    validate_account(account)
 
 
 def _validate_instrument(coin: str, rules: InstrumentSettings, coins: tuple[str, ...]) -> None:
