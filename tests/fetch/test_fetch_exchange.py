@@ -251,3 +251,17 @@ def test_what_cannot_be_fetched_is_refused_in_one_line(tmp_path: Path) -> None:
             with pytest.raises(kind, match=message):
                 run_job(tmp_path, job(**changes), silent)
     assert series_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_fetched_hours_are_what_fetched_minutes_sum_to(dialect: str, tmp_path: Path) -> None:
+    there = exchange(dialect)
+    with ExchangeServer(there) as server:
+        made = fetcher(tmp_path, server.url, dialect=dialect)
+        made.fetch([*keys(dialect), *keys(dialect, "1h"), *keys(dialect, "4h")], SPAN, watch=silent)
+    for timeframe, count in (("1h", 24), ("4h", 6)):
+        for key in keys(dialect, timeframe):
+            sums = verify_series(tmp_path, key).sums
+            assert sums is not None
+            assert (sums.finer, sums.differing) == ("1m", 0)
+            assert sums.compared >= count - 2
