@@ -50,6 +50,7 @@ class Item(NamedTuple):
     form: Callable[[Any], str]
     hint: str = ""
     needs_days: bool = False  # None means that the run is too short for it
+    needs: str = ""  # path that must not be None for the figure to mean anything
 
 
 class Shown(NamedTuple):
@@ -140,12 +141,20 @@ RISK: Final = (
         percent,
         "marked at every candle, unrealised losses included",
     ),
-    Item("… in money", "max_drawdown.value", money),
-    Item("… peak", "max_drawdown.peak_time", moment),
-    Item("… trough", "max_drawdown.trough_time", moment),
-    Item("… recovered", "max_drawdown.recovery_time", lambda x: "not by the end" if x is None else moment(x)),
+    Item("Drawdown, in money", "max_drawdown.value", money),
+    Item("Drawdown, peak", "max_drawdown.peak_time", moment),
+    Item("Drawdown, trough", "max_drawdown.trough_time", moment),
     Item(
-        "… duration", "max_drawdown.duration_days", days_text, "from the peak to the recovery, or to the end"
+        "Drawdown, recovered",
+        "max_drawdown.recovery_time",
+        lambda x: "not by the end" if x is None else moment(x),
+        needs="max_drawdown.peak_time",
+    ),
+    Item(
+        "Drawdown, duration",
+        "max_drawdown.duration_days",
+        days_text,
+        "from the peak to the recovery, or to the end",
     ),
 )
 
@@ -239,5 +248,6 @@ def _shown(item: Item, plain: Plain, within: str) -> Shown:
     path = f"{within}.{item.path}" if within else item.path
     value = value_at(plain, path)
     is_short = value is None and item.needs_days and plain["days"] < DAYS_MIN
-    text = TOO_SHORT if is_short else item.form(value)
-    return Shown(item.label, text or ABSENT, path, value, item.hint)
+    is_void = bool(item.needs) and value_at(plain, item.needs) is None
+    text = TOO_SHORT if is_short else ABSENT if is_void else item.form(value)
+    return Shown(item.label, text, path, value, item.hint)

@@ -18,12 +18,15 @@ from orchestrator.analysis.sources import compare_sources
 from orchestrator.analysis.study import Study, study_run
 from orchestrator.analysis.trade_rows import trades_csv
 from orchestrator.analysis.trades import exact_money
+from orchestrator.analysis.trust import remarks_of
+from orchestrator.config import parse_date_ns
 from orchestrator.errors import DataError
 from orchestrator.market.cache import store_series
 from orchestrator.market.candles import Candles
 from orchestrator.market.market import Market
 from orchestrator.market.series import series_key
-from orchestrator.runs.manifest import read_manifest, write_manifest
+from orchestrator.market.synthetic import synthesize
+from orchestrator.runs.manifest import RunManifest, read_manifest, write_manifest
 from orchestrator.runs.reader import open_run
 from tests.analysis.made_runs import make_run
 from tests.runs import samples
@@ -192,7 +195,7 @@ def test_a_run_without_fills(tmp_path: Path) -> None:
 def test_a_run_that_did_not_complete_says_so_first(made: Made, tmp_path: Path, status: Any) -> None:
     copy = made.copy(tmp_path)
     manifest = read_manifest(copy)
-    write_manifest(copy, type(manifest)(**{**_fields(manifest), "status": status, "reason": "it broke"}))
+    write_manifest(copy, RunManifest(**{**_fields(manifest), "status": status, "reason": "it broke"}))
     found = made.metrics(copy)
     assert (found.status, found.reason) == (status, "it broke")
     assert status in found.warnings[0].text
@@ -249,6 +252,39 @@ def test_candles_that_are_not_those_of_the_run_are_not_used(made: Made, tmp_path
     assert "not those of the run" in found.warnings[0].text
 
 
+def test_bitcoin_leads_where_its_candles_are_cached(tmp_path: Path) -> None:
+    made = Made(tmp_path, coins=("ETH", "SOL"), end="2024-02-10")
+    assert set(made.metrics().benchmarks) == {"buy_and_hold"}
+    synthesize(
+        made.cache,
+        coins=("BTC",),
+        timeframe="1h",
+        start_ns=parse_date_ns("2023-06-01"),
+        end_ns=parse_date_ns("2024-02-10"),
+    )
+    found = made.metrics()
+    assert set(found.benchmarks) == {"buy_and_hold", "BTC"}
+    assert found.regimes is not None
+    assert (found.regimes.market, found.regimes.trend_days) == ("BTC", (50, 200))
+
+
+def test_rejected_orders_and_components_that_failed_are_named(made: Made, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path)
+    orders = copy / "orders.jsonl"
+    text = orders.read_text(encoding="utf-8")
+    refused = text.replace('"accepted","reason":null', '"rejected","reason":"below_lot_size"', 2)
+    orders.write_text(refused, encoding="utf-8")
+    manifest = _fields(read_manifest(copy))
+    (component,) = manifest["components"]
+    failed = type(component)(name="trader", stage=2, command=("x",), exit_code=3)
+    write_manifest(copy, RunManifest(**{**manifest, "components": (failed,)}))
+    found = made.metrics(copy)
+    assert found.orders_rejected == 2
+    texts = [remark.text for remark in found.warnings]
+    assert f"2 of {found.orders} orders were rejected: below_lot_size 2" in texts
+    assert "component trader ended with exit code 3; see logs/trader.log" in texts
+
+
 def test_gaps_are_listed(tmp_path: Path) -> None:
     found = Made(tmp_path, gaps=2, timeframe="15m", end="2024-01-20", every=0).metrics()
     assert set(found.gaps) == {"BTC", "ETH"}
@@ -266,7 +302,7 @@ def test_another_exchange_in_the_cache_is_compared(tmp_path: Path) -> None:
     market = context.prices.market
     columns = market.history("BTC", "1h", 10_000, market.end_ns)
     candles = Candles(columns.open_times_ns, *columns.values)
-    other = candles._replace(close=candles.close * 1.004, high=candles.high * 1.004)
+    other = candles._replace(close=candles.close * 1.01, high=candles.high * 1.01)
     for exchange, stored in (("binance", candles), ("kraken", other)):
         store_series(made.cache, series_key(exchange, "BTC", "USDT", "1h"), stored)
     fine = Market(
@@ -279,10 +315,12 @@ def test_another_exchange_in_the_cache_is_compared(tmp_path: Path) -> None:
     )
     (found,) = compare_sources(fine, made.cache, market.end_ns)
     assert (found.exchange, found.timeframe, found.candles) == ("kraken", "1h", 9 * 24)
-    assert found.maximum == pytest.approx(1 - 1 / 1.004)
-    assert found.adjustment_factor == pytest.approx(1 / 1.004)
+    assert found.maximum == pytest.approx(1 - 1 / 1.01)
+    assert found.adjustment_factor == pytest.approx(1 / 1.01)
     assert found.correlation == pytest.approx(1.0)
     assert len(found.worst) == 10
+    remarks = remarks_of(made.study().run, context._replace(sources=(found,)), 40, 40)
+    assert "candles of kraken lie up to 0.99% from those replayed" in remarks[0].text
     coarse = store_series(
         made.cache, series_key("coinbase", "BTC", "USD", "4h"), candles.take(slice(0, None, 4))
     )
