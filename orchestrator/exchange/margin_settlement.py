@@ -121,11 +121,15 @@ class MarginSettlement(Settlement):
         after = before + _SIGNS[order.side] * qty
         if abs(after) <= abs(before):
             return True
-        mark = self._marks.mark(order.coin)
-        notional = price * qty
+        mark, notional = self._marks.mark(order.coin), price * qty
         paid = _SIGNS[order.side] * notional + fee_amount(notional, fee_rate)
-        equity = account.equity() + (after - before) * mark - paid
-        return self._terms.is_backed(equity, account.exposure() + (abs(after) - abs(before)) * mark)
+        equity = account.equity() - before * mark - paid
+        exposure = account.exposure() - abs(before) * mark
+        # At its own price too: a fill far from the last close would otherwise begin with a gain that backs it.
+        return all(
+            self._terms.is_backed(equity + after * value, exposure + abs(after) * value)
+            for value in (mark, price)
+        )
 
     def _move(self, order: Order, qty: Decimal, notional: Decimal, fee: Decimal) -> None:
         account = self._margin_accounts[order.request.account]

@@ -122,13 +122,15 @@ class NaiveBooks:
         after = before + sign * qty
         if abs(after) <= abs(before):
             return True
-        mark = self.mark(fill.coin, fill.sim_time_ns)
+        held = {coin: (q, self.mark(coin, fill.sim_time_ns)) for coin, q in self.qty.items() if q}
         notional = Fraction(fill.price) * qty
-        equity = (
-            self.equity(fill.sim_time_ns) + sign * (qty * mark - notional) - up(notional * self.terms.fee)
-        )
-        exposure = self.exposure(fill.sim_time_ns) + (abs(after) - abs(before)) * mark
-        return equity * self.terms.leverage >= exposure
+        cash = self.cash - sign * notional - up(notional * self.terms.fee)
+        for price in (self.mark(fill.coin, fill.sim_time_ns), Fraction(fill.price)):
+            held[fill.coin] = (after, price)
+            equity = cash + sum(q * value for q, value in held.values())
+            if equity * self.terms.leverage < sum(abs(q) * value for q, value in held.values()):
+                return False
+        return True
 
     def is_to_be_liquidated(self, now_ns: int) -> bool:
         held = {coin: q for coin, q in self.qty.items() if q}

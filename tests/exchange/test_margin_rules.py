@@ -263,6 +263,17 @@ CUT = [
         coins_after="157.894",
     ),
     Case(
+        "a-short-into-a-gap",
+        [FLAT, (160, 161, 159, 160, 100_000), *FIVE[:3]],
+        [sell("285")],
+        f"{IN}|1:00.1 1 partial 187.5 @ 160 fee 0 taker_open|1:00.1 1 cancelled insufficient_margin",
+        "at 160, where it is worth its price, 10000 backs 160x up to x = 30000 / 160 = 187.5",
+        model=FREE,
+        account=PLAIN,
+        cash_after="40000",
+        coins_after="-187.5",
+    ),
+    Case(
         "fill-or-kill-is-not-cut",
         [FLAT, (130, 131, 129, 130, 100_000), *FIVE[:3]],
         [buy("285", tif="FOK")],
