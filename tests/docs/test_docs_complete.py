@@ -21,9 +21,9 @@ from orchestrator.config import (
 )
 from orchestrator.engine.events import EventKind
 from orchestrator.engine.journal import _EVENT_NAMES
-from orchestrator.exchange.vocabulary import Rule, SlippagePart
+from orchestrator.exchange.vocabulary import FlowKind, Rule, SlippagePart
 from orchestrator.execution_settings import FeeTierSettings
-from orchestrator.runs.lines import RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
 from orchestrator.runs.manifest import ComponentManifest, Counts, RunManifest
 from tests.docs.markdown import REPOSITORY, section_of
 
@@ -132,6 +132,7 @@ def test_every_field_of_a_line_is_documented(name: str) -> None:
 def test_every_word_of_a_line_is_documented() -> None:
     fills, events = (section_of(RUN_DIRECTORY, f"{name}.jsonl") for name in ("fills", "order_events"))
     assert [word for word in (*Rule, *SlippagePart) if f"`{word}`" not in fills] == []
+    assert [word for word in FlowKind if f"`{word}`" not in section_of(RUN_DIRECTORY, CASH_FLOWS_FILE)] == []
     assert [word for word in (*_EVENT_NAMES.values(), "filled") if f"`{word}`" not in events] == []
 
 

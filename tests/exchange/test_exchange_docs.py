@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.account_settings import AccountSettings
 from orchestrator.exchange.events import OrderFilled
 from orchestrator.exchange.vocabulary import Reason, Rule, SlippagePart
 from tests.exchange.cases import Case, buy, run
+from tests.exchange.harness import Row
 
 DOC = (Path(__file__).resolve().parents[2] / "docs" / "orders.md").read_text(encoding="utf-8")
 D = Decimal
@@ -36,3 +38,19 @@ def test_the_worked_example() -> None:
     assert harness.exchange.cash("main") == D("7471.2025")
     for number in ("100.15", "101.16", "102.13", "15.84158416", "7.07106781", "7471.2025"):
         assert number in DOC
+
+
+def test_the_worked_example_of_margin() -> None:
+    flat: Row = (100, 101, 99, 100, 100_000)
+    rows: list[Row | None] = [*[flat] * 60, (100, 101, 63, 90, 100_000), flat]
+    account = AccountSettings(kind="margin").resolved()
+    harness = run(Case("", rows, [buy("250")], "", "", account=account, end="62:00"))
+    said = harness.transcript()
+    assert said[2:5] == [
+        "1:00.1 t-1 filled 250 @ 100.05 fee 50.025 taker_open",
+        "60:00 main interest_quote -0.17194664",
+        "61:00 exchange-1 accepted",
+    ]
+    for number in ("26250", "29842.5", "15062.525", "0.17194664", "687.30305336", "787.5"):
+        assert number in DOC
+    assert D("250") * 63 - D("15062.525") - D("0.17194664") == D("687.30305336")
