@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from orchestrator.config import NS_PER_SECOND
+from orchestrator.config import EXCHANGE_NAME, NS_PER_SECOND
 from orchestrator.exchange.events import (
     CashFlowBooked,
     OrderAccepted,
@@ -54,7 +54,7 @@ class Journal:
                 return (fill,)
             return (fill, self._event(outcome, sequence, "filled", None))
         if isinstance(outcome, OrderAccepted):
-            return (self._order(outcome, sequence, "accepted", None),)
+            return (self._order(outcome, sequence, "accepted", _why_placed(outcome)),)
         if isinstance(outcome, OrderRejected):
             return (self._order(outcome, sequence, "rejected", outcome.reason),)
         if isinstance(outcome, CashFlowBooked):
@@ -128,3 +128,10 @@ class Journal:
             participation=fill.participation,
             rule=fill.rule,
         )
+
+
+def _why_placed(outcome: OrderAccepted) -> str | None:
+    # A component's reasons are its own; the exchange says whose positions it closes.
+    if outcome.component != EXCHANGE_NAME:
+        return None
+    return f"liquidation of account {outcome.request.account}"

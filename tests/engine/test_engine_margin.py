@@ -34,7 +34,7 @@ def equity_of(made: Play) -> list[float]:
 def test_a_liquidation_is_written_down_and_heard_by_all_who_share_the_account() -> None:
     made = play([100.0, 100.0, 60.0, 60.0], {"trader 1.0": [order(1, Side.BUY, "250")]})
     assert [line for line in made.lines if "exchange" in line] == [
-        "< order exchange-1 accepted",
+        "< order exchange-1 accepted liquidation of account main",
         "< event exchange-1 arrived",
         "< fill F2 exchange-1 250 at 60",
         "< event exchange-1 filled",
