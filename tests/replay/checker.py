@@ -81,11 +81,17 @@ class _Check:
         return [line for kind in kinds for line in list(kind)[:REPORTED_MAX]]
 
     def _unsupported(self) -> Iterator[str]:
+        # Nothing is passed over in silence: what this checker knows no rules of is named.
         for row in self.files.rows["orders.jsonl"]:
             if row["order_type"] != "market" or row["time_in_force"] not in ("GTC", "IOC", "FOK"):
-                yield f"{row['client_order_id']}: {row['order_type']} {row['time_in_force']} cannot be checked yet"
-        if self.config["execution_model"].get("fee_tiers"):
-            yield "fee_tiers cannot be checked yet"
+                yield f"{row['client_order_id']}: {row['order_type']} {row['time_in_force']} cannot be checked"
+        found = {
+            "fee_tiers": self.config["execution_model"].get("fee_tiers"),
+            "accounts of one's own": any("account" in component for component in self.config["component"]),
+            "an account that may owe": self.config["account"].get("kind", "spot") != "spot",
+            "fills on another exchange": "execution" in self.config["data"],
+        }
+        yield from (f"{what} cannot be checked" for what, is_there in found.items() if is_there)
 
     # ------------------------------------------------------------ lines by themselves
 
