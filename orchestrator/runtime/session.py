@@ -121,9 +121,10 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         except ReplayError as error:
             end, digest = _End("failed", str(error), error.exit_status), ""
         with contextlib.suppress(ReplayError):  # the disk may be full; run.json has the same facts
-            (log.info if end.exit_status == 0 else log.error)(
-                "run_ended", status=end.status, reason=end.reason, digest=digest
-            )
+            log.sim_time_ns = session.sim_time_ns
+            if end.exit_status:
+                log.error("error", status=end.status, reason=end.reason)
+            log.info("run_ended", status=end.status, digest=digest)
     return RunResult(
         status=end.status,
         reason=end.reason,
@@ -161,6 +162,11 @@ class _Session:
     def sequences_done(self) -> int:
         """Ticks that were reached."""
         return self._engine.clock.sequence
+
+    @property
+    def sim_time_ns(self) -> int:
+        """How far simulation time came."""
+        return self._engine.clock.sim_time_ns
 
     def run(self, environment: dict[str, str]) -> _End:
         """Run from the first process to the last one's end."""
@@ -259,6 +265,7 @@ class _Session:
                     f"{' and '.join(missing)} did not connect within {self._plan.settings.component_timeout:g} s "
                     "(component_timeout); a component calls components.connect() when it starts"
                 )
+        self._log.sim_time_ns = self.sim_time_ns
         self._log.info("run_started", components=list(self._names), sequences=self._plan.market.tick_count)
         return True
 
