@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from orchestrator.protocol import SignalValue
 
-__all__ = ["CashFlowRecord", "EquityRows", "FillRecord", "OrderEventRecord", "OrderRecord", "Record", "SignalRecord"]
+__all__ = [
+    "CashFlowRecord",
+    "EquityRows",
+    "FillRecord",
+    "OrderEventRecord",
+    "OrderRecord",
+    "Record",
+    "SignalRecord",
+]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
