@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## Make an environment and install the command into
 
 test: $(VENV)/.dev           ## Install what tests need and run them all, with coverage
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=85
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20 --cov --cov-report=term --cov-fail-under=85
 
 test-fast: $(VENV)/.dev      ## The tests without the slow ones and without coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
