@@ -53,6 +53,10 @@ def signal_value(key: str, value: object) -> SignalValue:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"signal {key} is the text {value!r}, which is not valid Unicode") from None
         return str(value)
     if isinstance(value, int):
         if not _WHOLE_MIN <= value <= _WHOLE_MAX:

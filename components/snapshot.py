@@ -43,7 +43,10 @@ def to_ns(moment: dt.datetime) -> int:
             f"time {moment} has no timezone; use snapshot.time + timedelta(...), or tzinfo=timezone.utc"
         )
     delta = moment - _EPOCH
-    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
+    time_ns = ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
+    if not -(2**63) <= time_ns < 2**63:  # what a message can carry
+        raise ConfigError(f"time {moment} is out of range; from 1678 to 2261, such as replay.end")
+    return time_ns
 
 
 def unknown_coin(coin: object, coins: tuple[str, ...]) -> ConfigError:

@@ -168,6 +168,10 @@ class Settings(Section, frozen=True, kw_only=True):
         plain.get("data", {}).pop("base_url", None)
         for component in plain.get("component", ()):
             component.pop("workdir", None)
+            # Where a program lies cannot change a result; what is in it has a digest of its own.
+            component["command"] = [
+                Path(w).name if Path(w).is_absolute() else w for w in component["command"]
+            ]
         return plain
 
 

@@ -69,13 +69,16 @@ from orchestrator.protocol import (
 )
 from orchestrator.runs.records import SignalRecord
 
-__all__ = ["INSTRUCTIONS_MAX", "STEPS_MAX", "ComponentPlace", "Engine", "History"]
+__all__ = ["INSTRUCTIONS_MAX", "STEPS_MAX", "WAKE_UPS_MAX", "ComponentPlace", "Engine", "History"]
 
 INSTRUCTIONS_MAX = 10_000
 """How much a component may say in one turn; more is a flood and ends the run."""
 
 STEPS_MAX = 100_000
 """How much may happen between two ticks; more is a component that wakes itself without end."""
+
+WAKE_UPS_MAX = 10_000
+"""How many wake-ups a component may wait for at a time."""
 
 _CHECKPOINT_SEQUENCES = 1_000
 
@@ -156,6 +159,7 @@ class Engine:
         self._marker = EquityMarker(len(market.coins))
         self._take_balances()
         self._balances_changed = False
+        self._unfinished: list[Command] = []
         self._stages = _by_stage(components)
         self._waiting_stages: list[tuple[int, ...]] = []
         self._snapshot: Snapshot | None = None
@@ -164,8 +168,10 @@ class Engine:
         self._requests = RequestDesk(components)
         self._account_versions: list[int | None] = [None] * len(components)
         self._coin_ends: dict[int, list[str]] = {}
+        # Against the last tick, not the end of the run, which may lie inside a candle of coins that go on.
+        last_tick_ns = int(market.block(market.tick_count - 1, market.tick_count).times_ns[0])
         for coin, end in zip(market.coins, coin_ends, strict=True):
-            if end < sim_end_ns:
+            if end < last_tick_ns:
                 self._coin_ends.setdefault(end, []).append(coin)
 
     # ------------------------------------------------------------------ what the shell asks
@@ -239,16 +245,16 @@ class Engine:
         """
         if self._barrier.awaited:
             raise CausalityError(f"time cannot move while {', '.join(self.awaited)} are at work")
-        commands: list[Command] = []
+        commands = self._unfinished
         due = self._queue.next_time_ns
         tick = self._feed.next_time_ns
-        if tick is None:
-            self.finish(commands, "end_of_run")
-        elif due is not None and due < tick:
+        if due is not None and (due <= self._sim_end_ns if tick is None else due < tick):
             self._advance_between_ticks(commands, due)
+        elif tick is None:
+            self.finish(commands, "end_of_run")
         else:
             self._advance_to_tick(commands, tick)
-        return commands
+        return self.take_unfinished()
 
     def handle(self, component: int, message: Acknowledgement) -> list[Command]:
         """Take a component's acknowledgement; when its stage is complete, commit what was said and go on."""
@@ -258,18 +264,24 @@ class Engine:
                 f"at most {INSTRUCTIONS_MAX} are allowed",
                 component=self._components[component].name,
             )
-        commands: list[Command] = []
+        commands = self._unfinished
         if self._barrier.acknowledge(component, self._components[component].name, message):
             for place, instructions in self._barrier.take():
                 for instruction in instructions:
                     self._commit(commands, place, instruction)
             self._wake_next_stage(commands)
+        return self.take_unfinished()
+
+    def take_unfinished(self) -> list[Command]:
+        """Return the commands of the moment so far, once; after an error, those that came before it."""
+        commands, self._unfinished = self._unfinished, []
         return commands
 
     def finish(self, commands: list[Command], reason: str) -> None:
         """End the run: open orders are cancelled with the reason, the last equity rows are written."""
         if self.is_over:
             return
+        self._exchange.validate()  # while orders are still open: their ends would hide what is wrong with them
         if self.clock.sequence:
             self._exchange_handles(
                 commands, RunEnded(sim_time_ns=self.clock.sim_time_ns, reason=reason), is_notifying=False
@@ -347,6 +359,7 @@ class Engine:
         if is_checkpoint or self._feed.is_last_of_block:
             self._write_equity(commands, self._feed.index + 1)
         if is_checkpoint:
+            self._exchange.validate()
             commands.append(Checkpoint(self.clock.sequence))
 
     def _snapshot_for(self, place: int) -> Snapshot:
@@ -420,6 +433,12 @@ class Engine:
             )
         if sim_time_ns > self._sim_end_ns or sim_time_ns in self._wake_up_times[place]:
             return
+        if len(self._wake_up_times[place]) >= WAKE_UPS_MAX:
+            raise ProtocolError(
+                f"{self._components[place].name} waits for {WAKE_UPS_MAX} wake-ups already; "
+                "no more are allowed at a time",
+                component=self._components[place].name,
+            )
         self._wake_up_times[place].add(sim_time_ns)
         self._queue_wake_up(place, sim_time_ns, None)
 

@@ -64,6 +64,9 @@ class Bus:
         self._context = zmq.Context()
         self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._router.router_mandatory = True
+        self._router.maxmsgsize = (
+            4 * MESSAGE_BYTES_MAX
+        )  # beyond it the peer is cut off before it fills the memory
         self._router.rcvtimeo = RECEIVE_SLICE_MS
         self._router.sndhwm = 0  # at most one unanswered frame per component is ever queued
         self._publisher: zmq.Socket[bytes] = self._context.socket(zmq.PUB)
@@ -184,7 +187,7 @@ class Bus:
             hello = None
         if not isinstance(hello, Hello):
             self._refuse(identity, "sent something else than a hello")
-        elif not secrets.compare_digest(hello.token, self.token):
+        elif not secrets.compare_digest(hello.token.encode(), self.token.encode()):
             self._refuse(identity, f"process {hello.process_id} does not know the run's token")
         elif hello.protocol_version != PROTOCOL_VERSION:
             raise ProtocolError(

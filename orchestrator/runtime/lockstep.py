@@ -44,6 +44,7 @@ _FLUSH_NS = 1_000 * _NS_PER_MS
 _FINISH_SECONDS_MAX = 2.0  # how long an interrupted sequence may take to end
 _EXIT_REPORT_SECONDS_MAX = 1.0  # a dead process is reported within this time after its connection is lost
 _GATE_SLICE_MS = 50
+_CONTROL_REQUESTS_MAX = 16  # answered at one time
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,8 +148,11 @@ class LockStep:
         self._engine.finish(commands, reason)
         self._perform(commands)
 
-    def keep_equity(self) -> None:
-        """Write the rows of the ticks that were reached, after a failure."""
+    def keep(self) -> None:
+        """Write what had happened when a failure ended the moment, and the rows of the ticks that were reached."""
+        for command in self._engine.take_unfinished():
+            if isinstance(command, Write | WriteEquity):
+                self._perform([command])
         self._perform(self._engine.flush_equity())
 
     def status(self, status: str) -> Status:
@@ -334,12 +338,16 @@ class LockStep:
         self._shell.writer.flush()
 
     def _answer_control(self, timeout_ms: int) -> None:
-        while (received := self._shell.bus.receive_control(timeout_ms)) is not None:
+        for _ in range(_CONTROL_REQUESTS_MAX):  # who asks without end must not stop the clock
+            received = self._shell.bus.receive_control(timeout_ms)
+            if received is None or self._shell.interrupts.count > 1:
+                return
             identity, request = received
             is_accepted, message = self._shell.desk.handle(request)
             reply = ControlReply(is_accepted, message, self.status(self._shell.desk.status))
             self._shell.bus.reply_control(identity, reply)
-            self._shell.log.info(
-                "control", action=request.action, value=request.value, is_accepted=is_accepted
-            )
+            if request.action != "status":
+                self._shell.log.info(
+                    "control", action=request.action, value=request.value, is_accepted=is_accepted
+                )
             timeout_ms = 0

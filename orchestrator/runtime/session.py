@@ -107,6 +107,8 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
             end = session.run(environment)
         except ReplayError as error:  # no sockets, no guardian, no live folder: it is in run.json too
             end = _End("failed", str(error), error.exit_status)
+        except Exception as error:  # noqa: BLE001 - a defect of ours: run.json must not say `running` for ever
+            end = _internal_error(error, log)
         wall_seconds = round((wall_clock.monotonic_ns() - started_ns) / 1e9, 3)
         final = msgspec.structs.replace(
             manifest,
@@ -135,6 +137,13 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         last_lines=session.last_lines_to_show(),
         wall_seconds=wall_seconds,
     )
+
+
+def _internal_error(error: Exception, log: RunLog) -> _End:
+    """Return the end of a run by a defect of ours; the traceback is in the log."""
+    with contextlib.suppress(ReplayError):  # the disk may be full too
+        log.error("internal_error", traceback="".join(traceback.format_exception(error)))
+    return _End("failed", f"internal error {error!r}; {_REPORT}", 1)
 
 
 class _Session:
@@ -221,12 +230,13 @@ class _Session:
             return _End("interrupted", f"interrupted at sequence {self.sequences_done}", 130)
         except ReplayError as error:
             end = self._ended_by(error, shell.supervisor)
-            with contextlib.suppress(ReplayError):  # on a full disk it is in vain
-                loop.keep_equity()
-            return end
         except Exception as error:  # noqa: BLE001 - a defect of ours: components must end and what was written be kept
-            self._log.error("internal_error", traceback=traceback.format_exc())
-            return _End("failed", f"internal error {error!r}; {_REPORT}", 1)
+            end = _internal_error(error, self._log)
+        try:
+            loop.keep()
+        except Exception as error:  # noqa: BLE001 - the first failure is the one that is told
+            self._log.warning("not_kept", reason=repr(error))
+        return end
 
     def _ended_by(self, error: ReplayError, supervisor: Supervisor) -> _End:
         if isinstance(error, InvariantError):

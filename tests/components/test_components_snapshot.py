@@ -171,3 +171,9 @@ class TestSignals:
         signals = Signals({"long": said("BTC", "long", 1)})
         with pytest.raises(TypeError):
             signals["long"] = 2  # type: ignore[index]
+
+
+@pytest.mark.parametrize("year", [1, 1600, 2300, 9999])
+def test_a_time_that_no_message_can_carry_is_refused_where_it_is_said(year: int) -> None:
+    with pytest.raises(ConfigError, match="out of range; from 1678 to 2261"):
+        to_ns(dt.datetime(year, 1, 1, tzinfo=UTC))

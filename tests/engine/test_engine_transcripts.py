@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.engine import engine as engine_module
-from orchestrator.engine.commands import Checkpoint, PublishSnapshot, WakeComponent, WriteEquity
+from orchestrator.engine.commands import Checkpoint, PublishSnapshot, WakeComponent, Write, WriteEquity
 from orchestrator.engine.engine import INSTRUCTIONS_MAX
-from orchestrator.errors import CausalityError, ProtocolError
+from orchestrator.errors import CausalityError, ComponentError, ProtocolError
 from orchestrator.protocol import (
     Acknowledgement,
     CancelOrder,
@@ -32,7 +32,7 @@ from orchestrator.protocol import (
     SubmitOrder,
     TimeInForce,
 )
-from orchestrator.runs.records import SignalRecord
+from orchestrator.runs.records import OrderRecord, SignalRecord
 from tests.engine.markets import MINUTE, T0, FakeMarket
 from tests.engine.plays import Play, Script, at_minute, make_engine
 
@@ -196,6 +196,14 @@ class TestOrders:
             < order trader-1 rejected after_end_of_run
             < equity 1..2
         """)
+
+    def test_in_a_candle_that_the_run_cuts_off_the_data_of_a_coin_have_not_ended(self) -> None:
+        cut = market(2)
+        cut.end_ns += MINUTE // 2
+        it = Play(make_engine(cut), NAMES, {"trader 2.0": (buy(),)})
+        it.run()
+        assert "< order trader-1 accepted" in it.lines
+        assert it.lines[-1] == "< event trader-1 cancelled end_of_run"
 
     def test_open_orders_end_with_the_run(self) -> None:
         limit = buy(order_type=OrderType.LIMIT, limit_price=Decimal(1))
@@ -414,6 +422,28 @@ class TestWakeUps:
         assert it.snapshots["trader 2.0"].reason == Reason.TICK | Reason.WAKE_UP
         assert len(it.snapshots) == 4
 
+    def test_inside_a_last_candle_that_the_run_cuts_off_it_comes(self) -> None:
+        cut = market(2)
+        cut.end_ns += MINUTE // 2
+        it = Play(make_engine(cut), NAMES, {"trader 2.0": (SetWakeUp(at_minute(2.25)),)})
+        it.run()
+        assert it.lines[-1] == "< wake trader 2.1 at 135 wake_up"
+
+    def test_so_many_at_a_time_and_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine_module, "WAKE_UPS_MAX", 3)
+        asked = tuple(SetWakeUp(at_minute(1.5) + n) for n in range(4))
+        assert len(play({"trader 1.0": asked[:3]}, minutes=2).snapshots) == 7
+        with pytest.raises(ProtocolError, match="waits for 3 wake-ups already"):
+            play({"trader 1.0": asked}, minutes=2)
+
+    def test_who_wakes_itself_without_end_does_not_stop_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine_module, "STEPS_MAX", 5)
+        script = {f"trader 1.{n}": (SetWakeUp(at_minute(1) + 1_000 * (n + 1)),) for n in range(6)}
+        with pytest.raises(
+            ComponentError, match="more than 5 things happened between sequence 1 and the next"
+        ):
+            play(script, minutes=2)
+
     @pytest.mark.parametrize("by", [0, -1, -MINUTE])
     def test_now_and_the_past_are_refused(self, by: int) -> None:
         with pytest.raises(ProtocolError, match="not later than now"):
@@ -506,6 +536,16 @@ class TestMistakes:
         assert field in self.refused(SubmitOrder(1, "BTC", Side.BUY, **order))  # type: ignore[arg-type]
         change = ReplaceOrder(1, "trader-1", **{field: Decimal(number)})
         assert field in self.refused(change)
+
+    def test_what_happened_before_the_mistake_is_not_lost(self) -> None:
+        engine = make_engine(market(2))
+        it = Play(engine, NAMES, {"trader 1.0": (buy(1), buy(1))})
+        with pytest.raises(ProtocolError):
+            it.run()
+        (written,) = (c.record for c in engine.take_unfinished() if isinstance(c, Write))
+        assert isinstance(written, OrderRecord)
+        assert (written.client_order_id, written.state) == ("trader-1", "accepted")
+        assert engine.take_unfinished() == []
 
     def test_a_flood_ends_the_run(self) -> None:
         orders = tuple(buy(n) for n in range(1, INSTRUCTIONS_MAX + 2))

@@ -88,9 +88,10 @@ class TestGreeting:
         assert hall.receive() == (1, Acknowledgement(1, 0))
         assert hall.bus.take_strangers() == []
 
-    def test_a_stranger_is_refused_noted_and_does_not_take_a_place(self, hall: Hall) -> None:
+    @pytest.mark.parametrize("word", ["guessed", "", "é" * 16])
+    def test_a_stranger_is_refused_noted_and_does_not_take_a_place(self, hall: Hall, word: str) -> None:
         stranger = hall.dealer()
-        stranger.hello("guessed", "trader")
+        stranger.hello(word, "trader")
         assert not hall.greet()
         answer = stranger.hear()
         assert isinstance(answer, Refused)

@@ -418,6 +418,13 @@ class TestControl:
         assert [reply.is_accepted for reply in stage.bus.replies] == [True, True]
         assert stage.bus.replies[0].status.status == "paused"
 
+    def test_who_asks_without_end_does_not_stop_the_clock(self, make: Make) -> None:
+        stage = make()
+        stage.bus.requests.extend(ControlRequest("status") for _ in range(1_000))
+        assert stage.loop.run()
+        assert 16 <= len(stage.bus.replies) < 1_000
+        assert stage.events("control") == []
+
     def test_what_happens_between_ticks_still_happens(self, make: Make) -> None:
         stage = make()
         stage.bus.script = {"trader 1.0": (BUY, SetWakeUp(at_minute(1.5)))}
