@@ -78,7 +78,9 @@ def _others(market: Market, cache: Path, coin: str) -> list[Side]:
 def _compare(market: Market, cache: Path, coin: str, other: Side, end_ns: int) -> SourceFigures | None:
     own = Side(market.exchange, coin, market.quote)
     try:
-        pairing = pair_series(cache, own, other, span=Span(market.start_ns, end_ns))
+        pairing = pair_series(
+            cache, own, other, preferred=market.timeframe, span=Span(market.start_ns, end_ns)
+        )
     except ReplayError:
         return None  # no common timeframe; or a damaged series, the affair of `replay data verify`
     divergence = divergence_between(pairing.candles_a, pairing.candles_b)

@@ -30,7 +30,9 @@ _ALL: Final = ("1970-01-01", "2200-01-01")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--coin", help="Which coin, if both have several.")
-@click.option("--timeframe", help="Candle length [default: the shortest that both can be brought to].")
+@click.option(
+    "--timeframe", help="Candle length [default: the shortest that both can be brought to at common dates]."
+)
 @click.option("--start-date", default=_ALL[0], metavar="DATE", help="First open time [default: all].")
 @click.option("--end-date", default=_ALL[1], metavar="DATE", help="Last close time [default: all].")
 @click.option("--tolerance", default=0.5, show_default=True, metavar="PCT", help="Exit status 3 above it.")

@@ -51,7 +51,17 @@ class Markets(NamedTuple):
             f"signals come from {self.signals.exchange}, fills and equity marks from {name}",
             *(f"{self.signals.exchange}: {note}" for note in self.signals.notes),
             *(f"{name}: {note}" for note in self.execution.notes),
+            *self._apart_notes(),
         )
+
+    def _apart_notes(self) -> list[str]:
+        signals, execution = self
+        apart = [coin for coin in signals.coins if not _have_common_candles(signals, execution, coin)]
+        if not apart:
+            return []
+        exchanges = f"{signals.exchange} and {execution.exchange}"
+        what = f"{', '.join(apart)}: no candles of {exchanges} have the same times in this run"
+        return [f"{what}, so how far their prices lie apart is not known"]
 
 
 def load_markets(cache: Path, settings: Settings) -> Markets:
@@ -93,6 +103,15 @@ def load_markets(cache: Path, settings: Settings) -> Markets:
     _require_finer(execution, data.finer)
     ticks = np.union1d(signals.tick_times_ns, execution.tick_times_ns)
     return Markets(signals.with_ticks(ticks), execution.with_ticks(ticks))
+
+
+def _have_common_candles(one: Market, other: Market, coin: str) -> bool:
+    count = (one.end_ns - one.start_ns) // one.timeframe_ns + 1
+    mine, theirs = (
+        market.history(coin, market.timeframe, count, market.end_ns).open_times_ns for market in (one, other)
+    )
+    common = np.intersect1d(mine, theirs, assume_unique=True)
+    return bool((common >= one.start_ns).any())
 
 
 def _require_finer(market: Market, wanted: tuple[str, ...] | None) -> None:

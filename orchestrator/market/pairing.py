@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import ConfigError, DataError
-from orchestrator.market.cache import series_in
+from orchestrator.market.cache import entries_of, series_in
 from orchestrator.market.candles import Candles
 from orchestrator.market.mapped import map_series
 from orchestrator.market.resample import resample
 from orchestrator.market.series import SeriesKey
-from orchestrator.market.spans import Span
+from orchestrator.market.spans import Span, joined
 from orchestrator.market.timeframes import grid_anchor_ns, timeframe_label
 
 __all__ = ["Pairing", "Side", "pair_series"]
@@ -63,9 +64,17 @@ class Pairing(NamedTuple):
 
 
 def pair_series(
-    cache: Path, a: Side, b: Side, *, timeframe: str | None = None, span: Span | None = None
+    cache: Path,
+    a: Side,
+    b: Side,
+    *,
+    timeframe: str | None = None,
+    preferred: str | None = None,
+    span: Span | None = None,
 ) -> Pairing:
     """Return the candles of both sides; the finer ones are summed to the coarser.
+
+    Series count where their dates meet inside the span; only if none do are the others taken.
 
     Parameters
     ----------
@@ -75,6 +84,8 @@ def pair_series(
         What is to be compared; a coin that only one names is meant for both.
     timeframe
         In which to compare; None: the shortest that both have or can be summed to.
+    preferred
+        Taken before shorter ones where both have it or can be summed to it.
     span
         The open times to compare; None: all.
 
@@ -88,9 +99,8 @@ def pair_series(
     keys = series_in(cache)
     coin = _coin(keys, a, b)
     pair = tuple(_side_keys(keys, side._replace(coin=coin)) for side in (a, b))
-    timeframe_ns = _timeframe_ns(pair, timeframe)
-    sides = [_candles(cache, _source(options, timeframe_ns), timeframe_ns, span) for options in pair]
-    sources = [_source(options, timeframe_ns) for options in pair]
+    timeframe_ns, *sources = _choice(cache, pair, _wanted_ns(pair, timeframe, preferred), span)
+    sides = [_candles(cache, source, timeframe_ns, span) for source in sources]
     return Pairing(sources[0], sources[1], timeframe_ns, *sides)
 
 
@@ -124,21 +134,48 @@ def _side_keys(keys: list[SeriesKey], side: Side) -> list[SeriesKey]:
     return found
 
 
-def _timeframe_ns(pair: tuple[list[SeriesKey], ...], timeframe: str | None) -> int:
+def _wanted_ns(pair: tuple[list[SeriesKey], ...], timeframe: str | None, preferred: str | None) -> list[int]:
     if timeframe is not None:
-        wanted = [parse_timeframe_ns(timeframe)]
-    else:
-        wanted = sorted({key.timeframe_ns for keys in pair for key in keys})
-    for timeframe_ns in wanted:
-        if all(any(_reaches(key, timeframe_ns) for key in keys) for keys in pair):
-            return timeframe_ns
+        return [parse_timeframe_ns(timeframe)]
+    lengths = sorted({key.timeframe_ns for keys in pair for key in keys})
+    return [*([parse_timeframe_ns(preferred)] if preferred else []), *lengths]
+
+
+def _choice(
+    cache: Path, pair: tuple[list[SeriesKey], ...], wanted_ns: list[int], span: Span | None
+) -> tuple[int, SeriesKey, SeriesKey]:
+    spans = {key: _cached_spans(cache, key, span) for keys in pair for key in keys}
+    apart = None
+    for timeframe_ns in wanted_ns:
+        ways = [
+            (_common_ns(spans[a], spans[b]) // timeframe_ns, a.timeframe_ns, b.timeframe_ns, a, b)
+            for a, b in product(*pair)
+            if _reaches(a, timeframe_ns) and _reaches(b, timeframe_ns)
+        ]
+        if not ways:
+            continue
+        # Where several ways have the same candles in common, the exchange's own, else the longest that sum to them.
+        common, _, _, a, b = max(ways)
+        if common:
+            return timeframe_ns, a, b
+        apart = apart or (timeframe_ns, a, b)
+    if apart is not None:
+        return apart  # which both have, at other times
     having = "; ".join(f"{keys[0].exchange} has {', '.join(key.timeframe for key in keys)}" for keys in pair)
     raise DataError(f"the two cannot be brought to one timeframe: {having}; fetch or import another one")
 
 
-def _source(keys: list[SeriesKey], timeframe_ns: int) -> SeriesKey:
-    # The exchange's own candles if they are there, else the longest that sum to them.
-    return max((key for key in keys if _reaches(key, timeframe_ns)), key=lambda key: key.timeframe_ns)
+def _cached_spans(cache: Path, key: SeriesKey, span: Span | None) -> list[Span]:
+    entries = joined(Span(entry.start_ns, entry.end_ns) for entry in entries_of(cache, key))
+    return entries if span is None else _common_spans(entries, [span])
+
+
+def _common_ns(one: list[Span], other: list[Span]) -> int:
+    return sum(span.length_ns for span in _common_spans(one, other))
+
+
+def _common_spans(one: list[Span], other: list[Span]) -> list[Span]:
+    return joined(Span(max(a.start_ns, b.start_ns), min(a.end_ns, b.end_ns)) for a, b in product(one, other))
 
 
 def _reaches(key: SeriesKey, timeframe_ns: int) -> bool:

@@ -75,6 +75,17 @@ def test_a_tick_is_when_either_exchange_has_a_candle(cache: Path) -> None:
         load(cache, exchange="binance", execution="kraken")
 
 
+def test_two_exchanges_without_a_common_candle_are_remarked(cache: Path) -> None:
+    candles = candles_from("2023-12-31", 3 * DAY, seed=3)
+    even, odd = (candles.take(slice(first, None, 2)) for first in (0, 1))
+    store(cache, "kucoin", "5m", even, "BTC")
+    store(cache, "kraken", "5m", odd, "BTC")
+    notes = load(cache, exchange="kucoin", execution="kraken", gaps="stale").notes
+    assert "BTC: no candles of kucoin and kraken have the same times in this run" in notes[-1]
+    near = load(cache, exchange="binance", execution="kraken", gaps="stale").notes
+    assert not any("same times" in note for note in near)
+
+
 def test_shorter_candles_are_summed_and_decide_what_happened_inside(cache: Path) -> None:
     minutes = candles_from("2024-01-01", 1440, "1m", seed=5)
     store(cache, "okx", "1m", minutes, "BTC")

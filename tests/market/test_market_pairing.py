@@ -11,11 +11,13 @@ from click.testing import CliRunner, Result
 
 from orchestrator.cli.data import data
 from orchestrator.cli.terminal_plot import bars
+from orchestrator.config import parse_date_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.cache import store_series
 from orchestrator.market.candles import Candles
 from orchestrator.market.pairing import Side, pair_series
 from orchestrator.market.series import series_key
+from orchestrator.market.spans import Span
 from tests.market.builders import candles_from
 
 
@@ -67,6 +69,36 @@ def test_the_finer_side_is_summed_to_the_coarser(cache: Path) -> None:
     assert both.candles_b.size == 16  # the last one is not whole
     with pytest.raises(DataError, match="binance has 15m; okx has 10m; fetch or import"):
         pair_series(cache, Side("binance", "BTC"), Side("okx", "BTC"))
+
+
+def test_only_series_with_common_dates_are_compared(cache: Path) -> None:
+    hours = candles_from("2024-03-01", 48, "1h")
+    for exchange in ("binance", "kucoin"):
+        store_series(cache, series_key(exchange, "LTC", "USDT", "1h"), hours)
+    store_series(cache, series_key("binance", "LTC", "USDT", "5m"), candles_from("2024-02-01", 100))
+    store_series(cache, series_key("kucoin", "LTC", "USDT", "5m"), candles_from("2024-04-01", 100))
+    sides = Side("binance", "LTC"), Side("kucoin", "LTC")
+    pairing = pair_series(cache, *sides)
+    assert (pairing.a.timeframe, pairing.b.timeframe, pairing.candles_a.size) == ("1h", "1h", 48)
+    # Nor do minutes count that both have, but at other times than those asked for.
+    store_series(cache, series_key("kucoin", "LTC", "USDT", "5m"), candles_from("2024-02-01", 100))
+    assert pair_series(cache, *sides).a.timeframe == "5m"
+    march = Span(parse_date_ns("2024-03-01"), parse_date_ns("2024-03-02"))
+    inside = pair_series(cache, *sides, span=march)
+    assert (inside.a.timeframe, inside.b.timeframe, inside.candles_b.size) == ("1h", "1h", 24)
+    # Hours of which only few are at the right dates give way to minutes that sum to all of them.
+    store_series(cache, series_key("kucoin", "XRP", "USDT", "15m"), candles_from("2024-03-01", 96, "15m"))
+    store_series(cache, series_key("kucoin", "XRP", "USDT", "1h"), hours.take(slice(0, 2)))
+    store_series(cache, series_key("binance", "XRP", "USDT", "1h"), hours)
+    summed = pair_series(cache, Side("binance", "XRP"), Side("kucoin", "XRP"))
+    assert (summed.b.timeframe, summed.candles_b.size) == ("15m", 24)
+
+
+def test_a_preferred_timeframe_wins_over_shorter_ones_if_it_can_be_had(cache: Path) -> None:
+    sides = Side("binance", "BTC"), Side("kucoin", "BTC")
+    assert pair_series(cache, *sides).timeframe_ns == 900 * 10**9
+    assert pair_series(cache, *sides, preferred="1h").timeframe_ns == 3600 * 10**9
+    assert pair_series(cache, *sides, preferred="20m").timeframe_ns == 900 * 10**9
 
 
 def test_what_does_not_choose_one_pair_says_how(cache: Path) -> None:
