@@ -75,8 +75,8 @@ class AnalysedRun:
         """Lines of fills.jsonl; each slippage part is a column such as `slippage_base`, in basis points."""
         frame = _frame(self.raw.fills, "fills.jsonl")
         parts = pd.DataFrame([row["slippage_parts"] for row in self.raw.fills], index=frame.index)
-        return frame.drop(columns="slippage_parts").join(
-            parts.astype(float).fillna(0.0).add_prefix("slippage_")
+        return _beside(
+            frame.drop(columns="slippage_parts"), parts.astype(float).fillna(0.0).add_prefix("slippage_")
         )
 
     @cached_property
@@ -95,7 +95,7 @@ class AnalysedRun:
         frame = _frame(self.raw.signals, "signals.jsonl")
         values = pd.DataFrame([row["values"] for row in self.raw.signals], index=frame.index)
         taken = {key: f"values.{key}" for key in values.columns if key in frame.columns}
-        return frame.drop(columns="values").join(values.rename(columns=taken))
+        return _beside(frame.drop(columns="values"), values.rename(columns=taken))
 
     @cached_property
     def equity(self) -> pd.DataFrame:
@@ -147,6 +147,11 @@ def _frame(rows: list[Row], name: str) -> pd.DataFrame:
     data = {column: [_plain(row[column]) for row in rows] for column in columns}
     frame = pd.DataFrame(data, columns=columns, index=_index(times))
     return frame.astype({column: float for column in _AMOUNTS if column in frame})
+
+
+def _beside(frame: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    # Row by row: times repeat, and a join by time would make each row of a time with each other one.
+    return pd.concat([frame, parts], axis=1)
 
 
 def _plain(value: Any) -> Any:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
 from orchestrator.analysis import load_run
 from orchestrator.errors import ConfigError
+from orchestrator.runs.records import SignalRecord
+from orchestrator.runs.writer import RunWriter
 from tests.analysis.made_runs import make_run
+from tests.runs import samples
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +66,41 @@ def test_a_run_without_lines_has_empty_frames() -> None:
         assert str(frame.index.tz) == "UTC"
     assert "fill_price" in run.fills
     assert run.metrics().trades == 0
+
+
+def test_rows_of_one_time_stay_as_they_are_written(tmp_path: Path) -> None:
+    """Every coin's signal of a tick has the tick's time, and fills may share theirs."""
+    directory = tmp_path / "run"
+    writer = RunWriter.create(directory, coins=samples.COINS, config_toml="", manifest=samples.manifest())
+    for sequence in range(1, 6):
+        for place, coin in enumerate(samples.COINS):
+            writer.write(_signal(sequence, coin, {"long": 10 * sequence + place, "coin": "a"}))
+            writer.write(_signal(sequence, coin, {"score": place / 4}))
+            parts = {"base": Decimal(sequence), **({"impact": Decimal(2)} if place else {})}
+            fill = samples.fill(sequence, qty=str(1 + place))
+            writer.write(msgspec.structs.replace(fill, fill_id=f"{sequence}-{place}", slippage_parts=parts))
+    writer.finish(msgspec.structs.replace(samples.manifest(), status="complete"))
+    run = load_run(directory)
+    signals, fills = _lines(directory, "signals.jsonl"), _lines(directory, "fills.jsonl")
+    assert len(run.signals) == len(signals) == 20
+    for (time, found), said in zip(run.signals.iterrows(), signals, strict=True):
+        assert pd.Timestamp(time).timestamp() == said["ts"]
+        assert (found["sequence"], found["coin"]) == (said["sequence"], said["coin"])
+        values = {key: found[key] for key in ("long", "score", "values.coin") if not pd.isna(found[key])}
+        assert values == {"values.coin" if key == "coin" else key: x for key, x in said["values"].items()}
+    assert len(run.fills) == len(fills) == 10
+    for (_, found), made in zip(run.fills.iterrows(), fills, strict=True):
+        assert (found["fill_id"], found["qty"]) == (made["fill_id"], made["qty"])
+        assert found["slippage_base"] == made["slippage_parts"]["base"]
+        assert found["slippage_impact"] == made["slippage_parts"].get("impact", 0)
+
+
+def _signal(sequence: int, coin: str, values: dict[str, Any]) -> SignalRecord:
+    return msgspec.structs.replace(samples.signal(sequence), coin=coin, values=values)
+
+
+def _lines(directory: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / name).read_text(encoding="utf-8").splitlines()]
 
 
 def test_no_such_run() -> None:
