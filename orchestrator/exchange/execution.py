@@ -12,7 +12,7 @@ from orchestrator.exchange.events import OrderArrived, OrderTriggered
 from orchestrator.exchange.liquidity import Budget
 from orchestrator.exchange.market_view import Candle, FinerCandles, MarketView
 from orchestrator.exchange.models import FillModel
-from orchestrator.exchange.money import ZERO, from_float
+from orchestrator.exchange.money import ONE, ZERO, from_float
 from orchestrator.exchange.orders import Order, OrderStatus
 from orchestrator.exchange.settlement import Outcomes, Settlement, Trade, identity
 from orchestrator.exchange.slippage import Conditions, Quote, quote_taker
@@ -46,6 +46,8 @@ class Execution:
         self._model = model
         self._books = books
         self._settlement = settlement
+        # Candles are the middle: what a buy pays is above it, what a sell brings below.
+        self._sides = {Side.BUY: ONE + model.half_spread, Side.SELL: ONE - model.half_spread}
 
     # ------------------------------------------------------------ arrivals and openings
 
@@ -58,7 +60,9 @@ class Execution:
         """Judge an order that has just arrived, or whose prices have just changed."""
         if order.is_stop:
             opening = self._market.opening_at(order.coin, sim_time_ns)
-            if opening is None or not _has_reached(order, from_float(opening.price)):
+            if opening is None or not _has_reached(
+                order, from_float(opening.price) * self._sides[order.side]
+            ):
                 self._rest(order, OrderStatus.ARMED, sim_time_ns)
                 return
             self._trigger(order, sim_time_ns, out)
@@ -191,18 +195,18 @@ class Execution:
             return
         low, high = from_float(candle.low), from_float(candle.high)
         for order in orders:
-            if order.is_stop:
-                if _has_reached(order, low if order.side is Side.SELL else high):
-                    yield order
-            elif self._is_hit(order, low, high):
+            # A buy limit and a sell stop ask how low the candle went on their side, the others how high.
+            extreme = low if (order.side is Side.BUY) is not order.is_stop else high
+            price = extreme * self._sides[order.side]
+            if _has_reached(order, price) if order.is_stop else self._is_hit(order, price):
                 yield order
 
-    def _is_hit(self, order: Order, low: Decimal, high: Decimal) -> bool:
+    def _is_hit(self, order: Order, price: Decimal) -> bool:
         # Whether a candle traded through a resting limit; touching it is not enough unless so chosen.
         limit = _price(order, order.limit_price)
-        if order.side is Side.BUY:
-            return low < limit or (self._model.is_touch_enough and low == limit)
-        return high > limit or (self._model.is_touch_enough and high == limit)
+        if price == limit:
+            return self._model.is_touch_enough
+        return price < limit if order.side is Side.BUY else price > limit
 
     def _fill_limit(
         self, order: Order, part: Candle, budget: Budget, sim_time_ns: int, out: Outcomes

@@ -9,7 +9,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.exchange.fees import FeeModel, FeeTier, MakerTakerFees, TieredFees
 from orchestrator.exchange.latency import FixedLatency, LatencyModel, LognormalLatency, UniformLatency
 from orchestrator.exchange.liquidity import LiquidityModel, ShareOfVolume, UnlimitedLiquidity
-from orchestrator.exchange.money import EXACT
+from orchestrator.exchange.money import BPS, EXACT
 from orchestrator.exchange.slippage import (
     FixedSlippage,
     HalfSpread,
@@ -32,6 +32,9 @@ class FillModel(NamedTuple):
     latency: LatencyModel
     liquidity: LiquidityModel
     is_touch_enough: bool  # whether a resting limit fills when it is only touched
+    half_spread: (
+        Decimal  # from the middle, which candles are taken for, to either side; fraction of the price
+    )
     is_pessimistic: bool  # whether stops are served before limits within a candle
 
 
@@ -45,6 +48,7 @@ def build_fill_model(settings: ExecutionModelSettings, seed: int) -> FillModel:
             latency=_latency(settings, seed),
             liquidity=_liquidity(settings),
             is_touch_enough=settings.touch == "touch",
+            half_spread=settings.half_spread_bps * BPS,
             is_pessimistic=settings.intrabar == "pessimistic",
         )
 

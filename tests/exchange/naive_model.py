@@ -81,6 +81,7 @@ class NaiveRules:
     min_notional: Fraction = FIVE
     slippage: Fraction = FIVE
     impact: Fraction = NOTHING
+    half_spread: Fraction = NOTHING
     maker: Fraction = TWENTY
     taker: Fraction = TWENTY
     share: Fraction = CENT
@@ -180,7 +181,7 @@ class NaiveExchange:
         impact = F(0)
         if self.rules.impact and qty and last.volume:
             impact = eighth(self.rules.impact * root(qty / last.volume))
-        return base + wild + impact
+        return base + wild + impact + eighth(self.rules.half_spread)
 
     def _taker_price(self, coin: str, is_buy: bool, reference: Fraction, qty: Fraction) -> Fraction:
         move = self._slippage_bp(coin, qty) / 10_000
@@ -261,7 +262,13 @@ class NaiveExchange:
 
     def _reaches(self, o: NaiveOrder, low: Fraction, high: Fraction) -> bool:
         assert o.stop is not None
-        return high >= o.stop if o.is_buy else low <= o.stop
+        return self._ask(high) >= o.stop if o.is_buy else self._bid(low) <= o.stop
+
+    def _ask(self, middle: Fraction) -> Fraction:
+        return middle * (1 + self.rules.half_spread / 10_000)
+
+    def _bid(self, middle: Fraction) -> Fraction:
+        return middle * (1 - self.rules.half_spread / 10_000)
 
     def _take(self, o: NaiveOrder, rule: str) -> None:
         current, last = self._current(o.coin), self._last(o.coin)
@@ -331,7 +338,7 @@ class NaiveExchange:
         for o in there:
             if o.state == "resting":
                 assert o.limit is not None
-                if candle.low < o.limit if o.is_buy else candle.high > o.limit:
+                if self._ask(candle.low) < o.limit if o.is_buy else self._bid(candle.high) > o.limit:
                     limits.append(
                         (not o.is_buy, -o.limit if o.is_buy else o.limit, o.served_by, o.source, o.number, o)
                     )

@@ -69,16 +69,25 @@ class TwoExchanges(RuleBasedStateMachine):
     @initialize(
         series=st.tuples(rows(), rows()),
         impact=st.sampled_from([0, 50]),
+        half_spread=st.sampled_from([0, 0, 30]),
         fees=st.sampled_from([(20, 20), (10, 40)]),
         cash=st.sampled_from([120, 2_000, 2_700, 50_000]),
     )
     def start(
-        self, series: tuple[list[Row | None], list[Row | None]], impact: int, fees: tuple[int, int], cash: int
+        self,
+        series: tuple[list[Row | None], list[Row | None]],
+        impact: int,
+        half_spread: int,
+        fees: tuple[int, int],
+        cash: int,
     ) -> None:
         candles = {coin: candles_of(made) for coin, made in zip(COINS, series, strict=True)}
         end = LENGTH * MINUTE
         model = ExecutionModelSettings(
-            impact_bps=Decimal(impact), maker_bps=Decimal(fees[0]), taker_bps=Decimal(fees[1])
+            impact_bps=Decimal(impact),
+            half_spread_bps=Decimal(half_spread),
+            maker_bps=Decimal(fees[0]),
+            taker_bps=Decimal(fees[1]),
         )
         accounts = {"main": Decimal(cash), "other": Decimal(1_000)}
         self.real = Harness(MemoryMarket(candles), end_ns=end, model=model, accounts=accounts, seed=SEED)
@@ -89,7 +98,12 @@ class TwoExchanges(RuleBasedStateMachine):
         self.naive = NaiveExchange(
             {coin: naive(made) for coin, made in zip(COINS, series, strict=True)},
             endowed,
-            NaiveRules(impact=Fraction(impact), maker=Fraction(fees[0]), taker=Fraction(fees[1])),
+            NaiveRules(
+                impact=Fraction(impact),
+                half_spread=Fraction(half_spread),
+                maker=Fraction(fees[0]),
+                taker=Fraction(fees[1]),
+            ),
             SEED,
             end,
         )

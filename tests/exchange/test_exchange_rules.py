@@ -605,6 +605,7 @@ CASH = [
     ),
 ]
 
+SPREAD = {"half_spread_bps": D(50)}
 QUIET: list[Row | None] = [FLAT] * 24
 WILD = (100, 102, 99, 100, 1000)
 LATE_IN = "25:00 1 accepted|25:00.1 1 arrived"
@@ -632,6 +633,51 @@ MODELS = [
         f"{IN}|1:00.1 1 filled 1 @ 99.92 fee 0.19984 taker_open",
         "5 + 3 = 8 bp; 99.92 * 0.002 = 0.19984",
         model={"half_spread_bps": D(3)},
+    ),
+    *(
+        Case(f"half-spread-of-{name}", FIVE, [ask], f"{IN}|{expect}", why, model=SPREAD)
+        for name, ask, expect, why in [
+            ("buy-limit-missed", buy("1", limit="99.4"), END, "low 99: ask 99 * 1.005 = 99.495 > 99.4"),
+            (
+                "buy-limit",
+                buy("1", limit="99.5"),
+                "2:00 1 filled 1 @ 99.5 fee 0.199 maker_through",
+                "low 99: ask 99.495 < 99.5; 99.5 * 0.002",
+            ),
+            ("sell-limit-missed", sell("1", limit="100.5"), END, "high 101: bid 101 * 0.995 = 100.495"),
+            (
+                "sell-limit",
+                sell("1", limit="100.49"),
+                "2:00 1 filled 1 @ 100.49 fee 0.20098 maker_through",
+                "high 101: bid 100.495 > 100.49; 100.49 * 0.002",
+            ),
+            (
+                "sell-stop",
+                sell("1", stop="98.51"),
+                "2:00 1 triggered|2:00 1 filled 1 @ 97.96 fee 0.19592 stop_reached",
+                "low 99: bid 98.505 <= 98.51; 98.51 * (1 - 0.0055) = 97.968195, down to 97.96",
+            ),
+            ("sell-stop-missed", sell("1", stop="98.5"), END, "low 99: bid 98.505 > 98.5"),
+            (
+                "buy-stop",
+                buy("1", stop="101.5"),
+                "2:00 1 triggered|2:00 1 filled 1 @ 102.06 fee 0.20412 stop_reached",
+                "high 101: ask 101.505 >= 101.5; 101.5 * 1.0055 = 102.05825, up to 102.06",
+            ),
+            ("buy-stop-missed", buy("1", stop="101.51"), END, "high 101: ask 101.505 < 101.51"),
+            (
+                "buy-stop-at-arrival",
+                buy("1", stop="100.5"),
+                "1:00.1 1 triggered|1:00.1 1 filled 1 @ 100.55 fee 0.2011 taker_open",
+                "open 100: ask 100.5 >= 100.5; 100 * 1.0055 = 100.55",
+            ),
+            (
+                "sell-stop-at-arrival",
+                sell("1", stop="99.5"),
+                "1:00.1 1 triggered|1:00.1 1 filled 1 @ 99.45 fee 0.1989 taker_open",
+                "open 100: bid 99.5 <= 99.5; 100 * 0.9945 = 99.45",
+            ),
+        ]
     ),
     Case(
         "no-slippage",
