@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from orchestrator.config import NS_PER_SECOND, Settings, load_settings, parse_timeframe_ns
+from orchestrator.config import NS_PER_SECOND, Settings, load_settings
 from orchestrator.errors import DataError
 from orchestrator.home import home
 from orchestrator.market.cache import series_in
@@ -79,16 +79,24 @@ def _needed(cache: Path, settings: Settings, keys: list[SeriesKey]) -> list[Seri
         end_ns=settings.end_ns,
     )
     signals = {choice.key(coin) for coin in settings.coins}
-    longest_ns = parse_timeframe_ns(choice.timeframe)
-    execution = {  # shorter candles may be what that exchange's are made of
+    if data.execution is None:
+        return [key for key in keys if key in signals or _decides(key, signals, data.finer)]
+    execution = {
         key
-        for key in keys
-        if data.execution is not None
-        and key.exchange == data.execution.lower()
+        for key in series_in(cache)
+        if key.exchange == data.execution.lower()
         and key.coin in settings.coins
-        if data.execution_quote in {None, key.quote} and key.timeframe_ns <= longest_ns
+        and data.execution_quote in {None, key.quote}
     }
-    return [key for key in keys if key in signals or key in execution]
+    goals = {key._replace(timeframe=choice.timeframe) for key in execution}
+    # Without candles of the run's length, theirs are made of the shorter ones, whatever data.finer says.
+    finer = data.finer if goals <= execution else None
+    return [key for key in keys if key in signals | (goals & execution) or _decides(key, goals, finer)]
+
+
+def _decides(key: SeriesKey, longer: set[SeriesKey], finer: tuple[str, ...] | None) -> bool:
+    is_allowed = finer is None or key.timeframe in finer
+    return is_allowed and any(goal.can_be_made_of(key) for goal in longer)
 
 
 def _require_sound(reports: list[SeriesReport], *, is_strict: bool) -> None:

@@ -237,6 +237,37 @@ def test_verify_checks_what_a_run_needs(home_folder: Path) -> None:
         run("verify", "--config", config)
 
 
+def test_verify_checks_the_finer_candles_that_a_run_uses(home_folder: Path) -> None:
+    config, cache = (
+        write(home_folder, "replay.toml", CONFIG.replace("coins", 'timeframe = "1h"\ncoins')),
+        home().cache,
+    )
+
+    def verified() -> list[str]:
+        rows = json.loads(run("verify", "--config", config, "--json").stdout)
+        return [f"{row['exchange']} {row['timeframe']}" for row in rows]
+
+    for exchange in ("binance", "okx"):
+        for timeframe, count in (("1h", 24), ("5m", 288), ("40m", 36), ("15m", 96), ("4h", 6)):
+            cache_coins(cache, {"BTC": candles_from("2024-01-01", count, timeframe)}, timeframe, exchange)
+    assert verified() == ["binance 15m", "binance 1h", "binance 5m"]
+    text = config.read_text()
+    config.write_text(text + 'execution = "okx"')
+    assert verified() == ["binance 1h", "okx 15m", "okx 1h", "okx 5m"]
+    config.write_text(text + "finer = []")
+    assert verified() == ["binance 1h"]
+    config.write_text(text + 'finer = []\nexecution = "okx"')
+    assert verified() == ["binance 1h", "okx 1h"]
+    config.write_text(text)
+    part = cache / KEY.folder / entries_of(cache, KEY)[0].file  # of 5m
+    part.write_bytes(part.read_bytes()[:-3])
+    with pytest.raises(
+        DataError, match=r"1 of 3 series unsound, first binance BTC-USDT 5m: .*corrupt"
+    ) as caught:
+        run("verify", "--config", config)
+    assert caught.value.exit_status == 3
+
+
 def test_verify_names_what_is_suspicious(home_folder: Path) -> None:
     candles = candles_from("2024-01-01", 300)
     volume, low = candles.volume.copy(), candles.low.copy()
