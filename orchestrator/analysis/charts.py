@@ -28,7 +28,11 @@ COLOURS: Final = ("@run", "@hold", "@other", "@loss", "@gain", "@muted", "@bull"
 """What a figure may write for a colour; the page replaces each by that of its theme."""
 
 LINE_POINTS: Final = 2_000
-FILLS_SHOWN: Final = 3_000  # a coin; the largest ones
+# What the pictures of all coins share, so that a page of many coins does not grow with them.
+_PRICE_POINTS: Final = 6_000
+_PRICE_POINTS_MIN: Final = 500  # a coin
+_FILLS_SHOWN: Final = 9_000
+_FILLS_SHOWN_MAX: Final = 3_000  # a coin; the largest ones
 _BINS: Final = 40
 _STRETCHES: Final = 200
 
@@ -94,10 +98,13 @@ def overlay_chart(curves: dict[str, Curve]) -> Figure:
 def _price_chart(context: MarketContext, coin: str, fills: list[Row]) -> Figure:
     closes, times = context.prices.of(coin), context.prices.times_ns
     is_known = ~np.isnan(closes)
-    data = [_line(times[is_known], closes[is_known], f"{coin} close", "@muted")]
+    n_coins = len(context.prices.market.coins)
+    points = min(max(_PRICE_POINTS // n_coins, _PRICE_POINTS_MIN), LINE_POINTS)
+    data = [_line(times[is_known], closes[is_known], f"{coin} close", "@muted", points=points)]
     own = [fill for fill in fills if fill["symbol"].partition("-")[0] == coin]
-    if len(own) > FILLS_SHOWN:
-        own = sorted(own, key=lambda fill: fill["qty"] * fill["fill_price"], reverse=True)[:FILLS_SHOWN]
+    shown = min(_FILLS_SHOWN // n_coins, _FILLS_SHOWN_MAX)
+    if len(own) > shown:
+        own = sorted(own, key=lambda fill: fill["qty"] * fill["fill_price"], reverse=True)[:shown]
     for side, symbol, colour in (("buy", "triangle-up", "@gain"), ("sell", "triangle-down", "@loss")):
         chosen = [fill for fill in own if fill["side"] == side]
         if chosen:
@@ -242,8 +249,9 @@ def _line(
     width: float = 1.5,
     dash: str = "solid",
     fill: str | None = None,
+    points: int = LINE_POINTS,
 ) -> Figure:
-    rows = keep_extremes(values, LINE_POINTS) if values.size else np.zeros(0, dtype=np.int64)
+    rows = keep_extremes(values, points) if values.size else np.zeros(0, dtype=np.int64)
     line: Figure = {
         "type": "scatter",
         "mode": "lines",

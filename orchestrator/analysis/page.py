@@ -32,7 +32,7 @@ from orchestrator.runs.layout import CONFIG_FILE
 
 __all__ = ["TRADES_SHOWN", "environment", "report_page", "script_json"]
 
-TRADES_SHOWN: Final = 5_000
+TRADES_SHOWN: Final = 3_000
 """Trades in the page's table; trades.csv has all."""
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html.parser
 import json
 import os
@@ -104,6 +105,31 @@ def test_the_page_is_one_file_of_at_most_6_mb_and_names_no_other(pages: list[Pat
         assert page.stat().st_size < 6_000_000
         assert not re.search(r"<(script|img|iframe|link|object)[^>]+(src|href)=[\"'](?!data:)", text)
         assert "default-src 'none'" in text
+
+
+COINS = ("BTC", "ETH", "DOGE", "XRP", "SOL", "LTC", "LINK", "AVAX", "ADA", "DOT")
+
+
+def test_the_page_of_many_coins_is_no_larger(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", tmp_path, coins=COINS, timeframe="15m", end="2024-04-10", every=1)
+    study = study_run(open_run(run), tmp_path)
+    page = write_analysis(study, measure(study))
+    assert page.stat().st_size < 6_000_000
+    charts = charts_of(study, 0.0)
+    for coin in COINS:
+        price, *marks = charts[f"price_{coin}"]["data"]
+        assert 500 <= n_points(price) <= 620
+        assert sum(map(n_points, marks)) == 900
+    rows = re.search(r'id="trade-rows">(.*?)</script>', page.read_text(encoding="utf-8"))
+    assert rows is not None
+    assert len(json.loads(rows[1])["rows"]) == 3_000
+    total = len(study.book.trades)
+    assert f"The 3000 with the largest results of {total}; trades.csv has all." in page.read_text("utf-8")
+    assert len((run / "trades.csv").read_text("utf-8").splitlines()) > total > 3_000
+
+
+def n_points(line: Any) -> int:
+    return len(base64.b64decode(line["x"]["bdata"])) // 8
 
 
 def test_text_of_others_is_escaped(pages: list[Path]) -> None:
