@@ -9,10 +9,11 @@ import click
 import msgspec
 
 from orchestrator.cli.fetch_view import outcome_lines, outcome_row, progress
-from orchestrator.config import Settings, load_settings, parse_date_ns, parse_duration_ns
+from orchestrator.config import Settings, load_settings, parse_date_ns, parse_duration_ns, parse_timeframe_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.fetch.job import RUN_TIMEFRAMES, FetchJob, JobResult, jobs_of_run, run_job
 from orchestrator.fetch.pacing import REQUEST_SECONDS_MIN
+from orchestrator.fetch.series import SeriesOutcome
 from orchestrator.home import home
 from orchestrator.market.spans import Span
 
@@ -144,7 +145,21 @@ def fetch_for_run(settings: Settings, *, is_quiet: bool) -> None:
         result = _run(job, is_quiet=is_quiet)
         for outcome in result.outcomes if not is_quiet else ():
             click.echo("\n".join(outcome_lines(outcome)), err=True)
-        _raise_failures([result])
+        needed = _needed(settings, result.outcomes)
+        _raise_failures(needed)
+        for outcome in result.outcomes:
+            if outcome.error is not None and outcome not in needed:
+                click.echo(
+                    f"note: {outcome.key} could not be fetched whole: {outcome.error}; the run does without it",
+                    err=True,
+                )
+
+
+def _needed(settings: Settings, outcomes: tuple[SeriesOutcome, ...]) -> list[SeriesOutcome]:
+    # Without a timeframe a run takes the finest there is.
+    lengths_ns = [outcome.key.timeframe_ns for outcome in outcomes]
+    own_ns = parse_timeframe_ns(settings.timeframe) if settings.timeframe else min(lengths_ns, default=0)
+    return [outcome for outcome in outcomes if outcome.key.timeframe_ns == own_ns]
 
 
 def _carry_out(jobs: list[FetchJob], *, is_quiet: bool, as_json: bool) -> None:
@@ -158,7 +173,7 @@ def _carry_out(jobs: list[FetchJob], *, is_quiet: bool, as_json: bool) -> None:
     if as_json:
         rows = [outcome_row(outcome) for result in results for outcome in result.outcomes]
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
-    _raise_failures(results)
+    _raise_failures([outcome for result in results for outcome in result.outcomes])
 
 
 def _run(job: FetchJob, *, is_quiet: bool) -> JobResult:
@@ -174,8 +189,7 @@ def _run(job: FetchJob, *, is_quiet: bool) -> JobResult:
     return result
 
 
-def _raise_failures(results: list[JobResult]) -> None:
-    outcomes = [outcome for result in results for outcome in result.outcomes]
+def _raise_failures(outcomes: list[SeriesOutcome]) -> None:
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:
         raise DataError(

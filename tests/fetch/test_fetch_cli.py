@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from click.testing import CliRunner, Result
 
 from orchestrator.cli.data import data
 from orchestrator.cli.start import start
-from orchestrator.config import load_settings, parse_date_ns
+from orchestrator.config import NS_PER_DAY, load_settings, parse_date_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.fetch import job as fetch_job
 from orchestrator.fetch.job import jobs_of_run
 from orchestrator.market.cache import series_in
-from tests.fetch.exchange_server import ExchangeServer
+from orchestrator.market.candles import Candles
+from orchestrator.market.resample import resample
+from tests.fetch.exchange_server import Exchange, ExchangeServer
 from tests.fetch.fetches import exchange
 
 CONFIG = """
@@ -144,3 +147,36 @@ def test_start_can_fetch_first(home_folder: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "ETH-USDT 1m: 1440 added" in result.stderr
     assert "would replay 2024-01-05 to 2024-01-06: 1440 sequences of 1m" in result.stdout
+
+
+@dataclass
+class WeeksOnMonday(Exchange):
+    """An exchange with one length of candles that is not on the grid expected of it."""
+
+    broken_seconds: int = 604_800
+
+    def rows(self, coin: str, seconds: int) -> Candles:
+        if seconds != self.broken_seconds:
+            return super().rows(coin, seconds)
+        return resample(
+            self.coins[coin], seconds * 10**9, 4 * NS_PER_DAY if seconds == 604_800 else 17 * 10**9
+        )
+
+
+def test_start_does_without_longer_candles_that_cannot_be_fetched(home_folder: Path) -> None:
+    sound = exchange(count=20 * 1440)
+    there = WeeksOnMonday(sound.dialect, sound.coins, sound.step_ns, sound.now_ns)
+    config = home_folder / "replay.toml"
+    words = ["--config", str(config), "--fetch", "--dry-run", "--quiet", "--end-date", "2024-01-24"]
+    with ExchangeServer(there) as server:
+        config.write_text(CONFIG.format(url=server.url).replace('"1m"', '"1h"'))
+        result = CliRunner().invoke(start, words)
+        assert result.exit_code == 0, result.output
+        assert "note: kucoin BTC-USDT 1w could not be fetched whole: " in result.stderr
+        assert "the run does without it" in result.stderr
+        assert "1h" in result.stdout
+        there.broken_seconds = 900
+        config.write_text(CONFIG.format(url=server.url).replace('"1m"', '"15m"'))
+        failed = CliRunner().invoke(start, words)
+    assert isinstance(failed.exception, DataError)
+    assert "2 of 2 series could not be fetched whole, first kucoin BTC-USDT 15m" in str(failed.exception)
