@@ -46,6 +46,7 @@ REASONS: Final[dict[str, str]] = {
 RULES: Final[dict[str, str]] = {
     Rule.TAKER_OPEN: "taken at its arrival, from the candle that was open",
     Rule.TAKER_NEXT_OPEN: "taken when a later candle opened, since it had waited",
+    Rule.TAKER_LIMIT: "taken at its limit price, which slippage would have passed",
     Rule.MAKER_THROUGH: "filled at its limit price, since a candle traded through it",
     Rule.MAKER_TOUCH: "filled at its limit price, since a candle touched it",
     Rule.STOP_REACHED: "the stop price was reached inside a candle",

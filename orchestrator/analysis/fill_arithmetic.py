@@ -62,6 +62,8 @@ def _slippage(fill: Row, model: ExecutionModelSettings) -> list[str]:
     total = " + ".join(f"{name} {number_text(bps)}" for name, bps in parts.items()) or "none"
     lines = [f"slippage   {total} = {number_text(fill['slippage_bps'])} bp"]
     lines += [f"           {name}: {_part(name, bps, fill, model)}" for name, bps in parts.items()]
+    if fill["rule"] == Rule.TAKER_LIMIT:
+        return [*lines, f"price      {number_text(fill['fill_price'])}: its limit price"]
     named = sum((bps for name, bps in parts.items() if name != SlippagePart.ROUNDING), Decimal(0))
     sign, way = ("+", "up") if fill["side"] == "buy" else ("-", "down")
     with exact_money():
@@ -92,6 +94,8 @@ def _part(name: str, bps: Decimal, fill: Row, model: ExecutionModelSettings) -> 
             )
         if name == SlippagePart.SPREAD:
             return f"half_spread_bps = {number_text(model.half_spread_bps)}"
+        if name == SlippagePart.LIMIT:
+            return "from what the other parts make to the limit price, which is never passed"
         return "to the tick, against the trader"
 
 

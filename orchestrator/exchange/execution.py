@@ -15,7 +15,7 @@ from orchestrator.exchange.models import FillModel
 from orchestrator.exchange.money import ONE, ZERO, from_float
 from orchestrator.exchange.orders import Order, OrderStatus
 from orchestrator.exchange.settlement import Outcomes, Settlement, Trade, identity
-from orchestrator.exchange.slippage import Conditions, Quote, quote_taker
+from orchestrator.exchange.slippage import Conditions, Quote, quote_limit, quote_taker
 from orchestrator.exchange.vocabulary import Reason, Rule
 from orchestrator.protocol import Side
 
@@ -88,9 +88,15 @@ class Execution:
             order, budget, reference, opening.open_time_ns, conditions.volume, conditions, rule
         )
         if order.limit_price is not None and _is_worse(order.side, trade.quote.price, order.limit_price):
-            self._rest_or_end(order, sim_time_ns, out)
-        else:
-            self._trade_and_wait(order, trade, budget, sim_time_ns, out)
+            if _is_worse(order.side, reference * self._sides[order.side], order.limit_price):
+                self._rest_or_end(order, sim_time_ns, out)
+                return
+            # A venue would let it take: it does, at the worst price that it allows.
+            quote = quote_limit(
+                self._model.slippage, order.side, reference, order.limit_price, trade.qty, conditions
+            )
+            trade = trade._replace(quote=quote, rule=Rule.TAKER_LIMIT)
+        self._trade_and_wait(order, trade, budget, sim_time_ns, out)
 
     def _taking(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from typing import NamedTuple, TypeVar
 
 from orchestrator.errors import ConfigError
@@ -32,9 +32,7 @@ class FillModel(NamedTuple):
     latency: LatencyModel
     liquidity: LiquidityModel
     is_touch_enough: bool  # whether a resting limit fills when it is only touched
-    half_spread: (
-        Decimal  # from the middle, which candles are taken for, to either side; fraction of the price
-    )
+    half_spread: Decimal  # from the middle, which candles are taken for; a fraction of the price
     is_pessimistic: bool  # whether stops are served before limits within a candle
 
 

@@ -21,7 +21,7 @@ from orchestrator.exchange.liquidity import Budget
 from orchestrator.exchange.models import FillModel
 from orchestrator.exchange.money import ONE, ZERO, fee_amount, plain, quotient, round_bps
 from orchestrator.exchange.orders import Order, OrderStatus
-from orchestrator.exchange.slippage import Conditions, Quote, quote_taker
+from orchestrator.exchange.slippage import Conditions, Quote, quote_limit, quote_taker
 from orchestrator.exchange.vocabulary import Reason, Rule
 from orchestrator.protocol import FillState, Liquidity, Side
 
@@ -92,16 +92,22 @@ class Settlement:
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
         elif qty and not order.is_all_or_nothing:
             trade = trade._replace(qty=qty)
-            if trade.conditions is not None:  # a smaller quantity has less impact
-                quote = quote_taker(
-                    self._model.slippage, order.side, trade.reference, qty, trade.conditions, instrument
-                )
-                trade = trade._replace(quote=quote)
+            trade = trade._replace(quote=self._quote_again(order, trade))
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
         if is_cut:
             self.cancel(order, self.shortage, sim_time_ns, out)
         budget.spend(qty)
         return order.filled_qty < order.qty and not is_cut
+
+    def _quote_again(self, order: Order, trade: Trade) -> Quote:
+        # A smaller quantity has less impact.
+        if trade.conditions is None:
+            return trade.quote
+        slippage, side, reference = self._model.slippage, order.side, trade.reference
+        if trade.rule is Rule.TAKER_LIMIT:
+            return quote_limit(slippage, side, reference, trade.quote.price, trade.qty, trade.conditions)
+        instrument = self._books[order.coin].instrument
+        return quote_taker(slippage, side, reference, trade.qty, trade.conditions, instrument)
 
     def _payable(self, order: Order, trade: Trade, fee_rate: Decimal, lot_size: Decimal) -> Decimal:
         # How much of a trade the account can pay.

@@ -32,6 +32,7 @@ __all__ = [
     "SlippageModel",
     "SquareRootImpact",
     "VolatilityScaledSlippage",
+    "quote_limit",
     "quote_taker",
     "volatility_factor",
 ]
@@ -167,7 +168,7 @@ def quote_taker(
 
     A price never falls below one tick.
     """
-    parts: list[tuple[str, Decimal]] = [part for model in models if (part := model.part(qty, conditions))[1]]
+    parts = _named_parts(models, qty, conditions)
     named = sum((bps for _, bps in parts), ZERO)
     if side is Side.BUY:
         price = ceil_to(reference * (ONE + named * BPS), instrument.tick_size)
@@ -176,8 +177,38 @@ def quote_taker(
         raw = reference * (ONE - named * BPS)
         price = max(floor_to(raw, instrument.tick_size) if raw > 0 else ZERO, instrument.tick_size)
         worse_by = reference - price
+    return _quote(price, worse_by, reference, parts, SlippagePart.ROUNDING)
+
+
+def quote_limit(
+    models: tuple[SlippageModel, ...],
+    side: Side,
+    reference: Decimal,
+    limit: Decimal,
+    qty: Decimal,
+    conditions: Conditions,
+) -> Quote:
+    """Return the price of a taker that slippage would carry beyond its limit: the limit itself."""
+    worse_by = limit - reference if side is Side.BUY else reference - limit
+    return _quote(limit, worse_by, reference, _named_parts(models, qty, conditions), SlippagePart.LIMIT)
+
+
+def _named_parts(
+    models: tuple[SlippageModel, ...], qty: Decimal, conditions: Conditions
+) -> list[tuple[str, Decimal]]:
+    return [part for model in models if (part := model.part(qty, conditions))[1]]
+
+
+def _quote(
+    price: Decimal,
+    worse_by: Decimal,
+    reference: Decimal,
+    parts: list[tuple[str, Decimal]],
+    rest_name: SlippagePart,
+) -> Quote:
+    # What the parts leave of the whole is a part of its own.
     slippage_bps = round_bps(quotient(worse_by, reference) / BPS)
-    rounding = slippage_bps - named
-    if rounding:
-        parts.append((SlippagePart.ROUNDING, rounding))
+    rest = slippage_bps - sum((bps for _, bps in parts), ZERO)
+    if rest:
+        parts.append((rest_name, rest))
     return Quote(price, slippage_bps, tuple(parts))

@@ -57,6 +57,7 @@ class Rule(enum.StrEnum):
 
     TAKER_OPEN = "taker_open"  # at arrival: the open of the candle that contains it
     TAKER_NEXT_OPEN = "taker_next_open"  # what waited: the open of a later candle
+    TAKER_LIMIT = "taker_limit"  # a taker that slippage would carry beyond its limit: at the limit
     MAKER_THROUGH = "maker_through"  # a resting limit that a candle traded through
     MAKER_TOUCH = "maker_touch"  # a resting limit that a candle touched, where touch = "touch"
     STOP_REACHED = "stop_reached"  # a stop inside a candle: at the stop price
@@ -80,4 +81,5 @@ class SlippagePart(enum.StrEnum):
     VOLATILITY = "volatility"  # slippage_bps * (m - 1)
     IMPACT = "impact"  # impact_bps * sqrt(participation)
     SPREAD = "spread"  # half_spread_bps
+    LIMIT = "limit"  # from what the parts before it make to the limit price
     ROUNDING = "rounding"  # to the tick, against the trader

@@ -218,7 +218,7 @@ class NaiveExchange:
     def _fill(
         self, o: NaiveOrder, qty: Fraction, reference: Fraction | None, rule: str, is_maker: bool = False
     ) -> None:
-        """Fill up to a quantity, as far as the cash goes; a taker's price follows from its reference."""
+        """Fill up to a quantity, as far as the cash goes; a taker's price follows from its reference if any."""
         rate = (self.rules.maker if is_maker else self.rules.taker) / 10_000
         price = o.limit if reference is None else self._taker_price(o.coin, o.is_buy, reference, qty)
         assert price is not None
@@ -283,7 +283,14 @@ class NaiveExchange:
         qty = self._fits(o, room)
         if o.limit is not None:
             price = self._taker_price(o.coin, o.is_buy, current.open, qty)
-            if (price > o.limit) if o.is_buy else (price < o.limit):
+            is_beyond = price > o.limit if o.is_buy else price < o.limit
+            here = self._ask(current.open) if o.is_buy else self._bid(current.open)
+            if is_beyond and (here <= o.limit if o.is_buy else here >= o.limit):
+                before = o.filled
+                self._take_and_wait(o, qty, None, "taker_limit")
+                self.taken[key] = self.taken.get(key, F(0)) + o.filled - before
+                return
+            if is_beyond:
                 if o.tif in ("IOC", "FOK"):
                     self._kill(o)
                 else:
@@ -293,7 +300,7 @@ class NaiveExchange:
         self._take_and_wait(o, qty, current.open, rule)
         self.taken[key] = self.taken.get(key, F(0)) + o.filled - before
 
-    def _take_and_wait(self, o: NaiveOrder, qty: Fraction, reference: Fraction, rule: str) -> None:
+    def _take_and_wait(self, o: NaiveOrder, qty: Fraction, reference: Fraction | None, rule: str) -> None:
         if o.tif == "FOK" and qty < o.left:
             self._kill(o)
             return

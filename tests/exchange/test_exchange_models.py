@@ -36,6 +36,7 @@ from orchestrator.exchange.slippage import (
     HalfSpread,
     SquareRootImpact,
     VolatilityScaledSlippage,
+    quote_limit,
     quote_taker,
     volatility_factor,
 )
@@ -181,6 +182,16 @@ def test_parts_that_are_nothing_are_left_out() -> None:
             (FixedSlippage(D(5)), VolatilityScaledSlippage(D(5))), Side.BUY, D(100), D(1), conditions(), RULES
         )
     assert quote.parts == (("base", D(5)),)
+
+
+def test_the_way_to_the_limit_is_a_part() -> None:
+    models = (FixedSlippage(D(5)), HalfSpread(D(2)))
+    with localcontext(EXACT):
+        buys = quote_limit(models, Side.BUY, D(100), D("100.04"), D(1), conditions())
+        sells = quote_limit(models, Side.SELL, D(100), D("99.98"), D(1), conditions())
+    # 0.04 / 100 = 4 bp, 7 - 3; 0.02 / 100 = 2 bp, 7 - 5.
+    assert buys == (D("100.04"), D(4), (("base", D(5)), ("spread", D(2)), ("limit", D(-3))))
+    assert sells == (D("99.98"), D(2), (("base", D(5)), ("spread", D(2)), ("limit", D(-5))))
 
 
 def test_a_sell_price_is_never_below_one_tick() -> None:

@@ -680,6 +680,31 @@ MODELS = [
         ]
     ),
     Case(
+        "limit-beside-half-spread",
+        FIVE,
+        [buy("1", limit="100.5"), buy("1", limit="100.49")],
+        f"{BOTH_IN}|1:00.1 1 filled 1 @ 100.5 fee 0.201 taker_limit|1:00.1 2 arrived"
+        "|2:00 2 filled 1 @ 100.49 fee 0.20098 maker_through",
+        "ask 100 * 1.005 = 100.5; 100 * 1.0055 = 100.55 > 100.5; 100.49 rests until the ask is 99.495",
+        model=SPREAD,
+    ),
+    Case(
+        "taker-fee-at-the-limit",
+        FIVE,
+        [buy("1", limit="100.04")],
+        f"{IN}|1:00.1 1 filled 1 @ 100.04 fee 0.40016 taker_limit",
+        "100.04 * 0.004",
+        model={"maker_bps": D(10), "taker_bps": D(40)},
+    ),
+    Case(
+        "takers-share-with-those-at-the-limit",
+        FIVE,
+        [buy("6", limit="100.04"), buy("6")],
+        f"{BOTH_IN}|1:00.1 1 filled 6 @ 100.04 fee 1.20048 taker_limit|1:00.1 2 arrived"
+        "|1:00.1 2 partial 4 @ 100.05 fee 0.8004 taker_open|2:00 2 filled 2 @ 100.05 fee 0.4002 taker_next_open",
+        "6 + 4 = 10; 600.24 * 0.002 = 1.20048",
+    ),
+    Case(
         "no-slippage",
         FIVE,
         [buy("1")],
