@@ -20,7 +20,7 @@ from orchestrator.config import NS_PER_DAY, NS_PER_MS
 from orchestrator.runs.lines import time_ns_from_text
 from orchestrator.runs.reader import Row
 
-__all__ = ["COLOURS", "Figure", "charts_of", "equity_chart", "overlay_chart"]
+__all__ = ["COLOURS", "Figure", "charts_of", "distribution_chart", "equity_chart", "overlay_chart"]
 
 Figure = dict[str, Any]
 
@@ -34,6 +34,7 @@ _PRICE_POINTS_MIN: Final = 500  # a coin
 _FILLS_SHOWN: Final = 9_000
 _FILLS_SHOWN_MAX: Final = 3_000  # a coin; the largest ones
 _BINS: Final = 40
+_BIN_WIDTH_MIN: Final = 0.001  # where all days are alike
 _STRETCHES: Final = 200
 
 _BANDS: Final = {"bull": "@bull", "bear": "@bear", "sideways": "@sideways"}
@@ -45,7 +46,7 @@ def charts_of(study: Study, free_per_day: float) -> dict[str, Figure]:
     charts = {"equity": equity_chart(study), "exposure": _exposure_chart(study)}
     if study.has_enough_days:
         charts["rolling"] = _rolling_chart(study, free_per_day)
-        charts["distribution"] = _distribution_chart(days.returns)
+        charts["distribution"] = distribution_chart(days.returns)
     if isinstance(context, str):
         return charts
     for coin in context.prices.market.coins:
@@ -62,7 +63,7 @@ def equity_chart(study: Study) -> Figure:
     if not isinstance(context, str):
         names = {HOLD: "buy and hold"}
         for name, held in context.curves.items():
-            if name == HOLD or len(context.prices.market.coins) > 1:
+            if context.prices.market.coins != (name,):  # of a run of one coin, holding it is holding all
                 dash = "solid" if name == HOLD else "dot"
                 label = names.get(name, f"{name} alone")
                 lines.append(_line(held.times_ns, held.values, label, "@hold", dash=dash))
@@ -152,15 +153,20 @@ def _rolling_chart(study: Study, free_per_day: float) -> Figure:
     return {"data": [line], "layout": _layout(xaxis={"type": "date"}, yaxis={"zeroline": True})}
 
 
-def _distribution_chart(returns: FloatArray) -> Figure:
-    counts, edges = np.histogram(returns, bins=_BINS)
-    middles = (edges[1:] + edges[:-1]) / 2
+def distribution_chart(returns: FloatArray) -> Figure:
+    """Return how many days gained and lost how much, from their returns, shape (n_days,), n_days >= 1."""
+    # Zero is an edge, so that no bar holds gains and losses; unchanged days are a narrow bar of their own on it.
+    width = float(np.ptp(returns)) / _BINS or _BIN_WIDTH_MIN
+    bins, counts = np.unique(np.floor(returns[returns != 0.0] / width), return_counts=True)
+    flat = [np.count_nonzero(returns == 0.0)] if np.any(returns == 0.0) else []
     bars = {
         "type": "bar",
-        "x": _packed(middles),
-        "y": _packed(counts.astype(np.float64)),
-        "width": float(edges[1] - edges[0]),
-        "marker": {"color": ["@loss" if middle < 0 else "@gain" for middle in middles]},
+        "x": _packed(np.array([*((bins + 0.5) * width), *(0.0 for _ in flat)])),
+        "y": _packed(np.array([*counts, *flat], dtype=np.float64)),
+        "width": _packed(np.array([*(width for _ in bins), *(width / 2 for _ in flat)])),
+        "marker": {
+            "color": [*("@loss" if place < 0 else "@gain" for place in bins), *("@muted" for _ in flat)]
+        },
         "hovertemplate": "%{x:.2%}: %{y} days<extra></extra>",
     }
     loss = value_at_risk(returns) or 0.0

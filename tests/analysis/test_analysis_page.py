@@ -11,10 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from orchestrator.analysis.charts import COLOURS, charts_of
+from orchestrator.analysis.charts import COLOURS, charts_of, distribution_chart, equity_chart
 from orchestrator.analysis.comparison import differing_keys
 from orchestrator.analysis.files import METRICS_FILE, REPORT_FILE, write_analysis, write_comparison
 from orchestrator.analysis.measure import measure
@@ -107,6 +108,33 @@ def test_the_page_is_one_file_of_at_most_6_mb_and_names_no_other(pages: list[Pat
         assert "default-src 'none'" in text
 
 
+def numbers(packed: Any) -> list[float]:
+    return list(np.frombuffer(base64.b64decode(packed["bdata"]), dtype="<f8"))
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        [0.001, -0.0001, 0.0, 0.0, 0.02, -0.03, 0.0004],
+        [0.0, 0.0, 0.0],
+        [-0.02, -0.02],
+        [0.01, 0.013, 0.04],
+    ],
+)
+def test_bars_of_daily_returns_part_at_zero(returns: list[float]) -> None:
+    (bars,) = distribution_chart(np.array(returns))["data"]
+    counts = dict.fromkeys(("@loss", "@muted", "@gain"), 0.0)
+    packed = zip(*(numbers(bars[name]) for name in ("x", "y", "width")), bars["marker"]["color"], strict=True)
+    for middle, count, width, colour in packed:
+        counts[colour] += count
+        low, high = middle - width / 2, middle + width / 2
+        assert {"@loss": high < 1e-12, "@muted": middle == 0.0, "@gain": low > -1e-12}[colour]
+        if colour != "@muted":
+            assert count == sum(low - 1e-12 <= x <= high + 1e-12 and x != 0 for x in returns)
+    signs = [(x > 0) - (x < 0) for x in returns]
+    assert counts == {colour: signs.count(sign) for colour, sign in zip(counts, (-1, 0, 1), strict=True)}
+
+
 COINS = ("BTC", "ETH", "DOGE", "XRP", "SOL", "LTC", "LINK", "AVAX", "ADA", "DOT")
 
 
@@ -129,7 +157,7 @@ def test_the_page_of_many_coins_is_no_larger(tmp_path: Path) -> None:
 
 
 def n_points(line: Any) -> int:
-    return len(base64.b64decode(line["x"]["bdata"])) // 8
+    return len(numbers(line["x"]))
 
 
 def test_text_of_others_is_escaped(pages: list[Path]) -> None:
@@ -161,6 +189,15 @@ def test_charts_are_plotly_figures(studied: list[tuple[Study, Metrics]]) -> None
             json.loads(re.sub(r'"@\w+"', '"#123456"', text))
         )  # refuses a name that plotly does not know
     assert set(charts_of(studied[2][0], 0.0)) == {"equity", "exposure"}
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH"])
+def test_holding_bitcoin_alone_is_drawn_unless_it_is_the_run_s_only_coin(tmp_path: Path, coin: str) -> None:
+    make_run(tmp_path / "other", tmp_path, coins=("BTC",), end="2024-01-05")
+    run = make_run(tmp_path / "run", tmp_path, coins=(coin,), end="2024-01-05")
+    study = study_run(open_run(run), tmp_path)
+    names = [line["name"] for line in equity_chart(study)["data"]]
+    assert names == ["equity", "buy and hold", *(["BTC alone"] if coin == "ETH" else []), "drawdown"]
 
 
 def test_differing_keys() -> None:
