@@ -23,6 +23,7 @@ COMPONENTS = [
     bot("second", 1, "slow"),
     thinker(),
     bot("busy", 2, "busy", seed=11),
+    bot("brackets", 2, "brackets_and_bets", seed=11),
     bot("third", 2, "slow", buys=True),
 ]
 

@@ -32,6 +32,7 @@ def run_with_all_eyes(place: Place) -> Run:
         thinker(),
         trader(),
         bot("busy", 2, "busy", seed=5, size=0.8),
+        bot("brackets", 2, "brackets_and_bets", seed=5, chance=0.6),
     ]
     model = {"max_volume_pct": 0.05, "impact_bps": 5}
     return place.run(place.config(components, coins=COINS, end="2024-01-01T14:00", execution_model=model))
@@ -120,8 +121,9 @@ def test_changed_candles_change_no_earlier_line(place: Place, plain: Run, moment
         assert changed.lines(name)[: len(expected)] == expected
     assert equity_before(changed, time_ns) == equity_before(plain, time_ns)
     # What is changed is seen, as soon as it is known: the observer looks at every tick.
-    seen = [line for line in changed.lines("signals.jsonl") if ts_ns(line) > time_ns + 2 * TIMEFRAME_NS]
-    assert not seen or seen[0] not in plain.lines("signals.jsonl")
+    seen = [line for line in changed.lines("signals.jsonl") if ts_ns(line) > time_ns + TIMEFRAME_NS]
+    assert seen or time_ns >= END_NS - TIMEFRAME_NS
+    assert not set(seen[:1]) & set(plain.lines("signals.jsonl"))
     assert changed.manifest["data_digest"] != plain.manifest["data_digest"]
 
 
@@ -129,6 +131,17 @@ def test_the_runs_hold_what_could_betray_a_look_ahead(plain: Run) -> None:
     rules = [json.loads(line)["rule"] for line in plain.lines("fills.jsonl")]
     assert rules.count("taker_open") >= 15
     assert rules.count("taker_next_open") > 20
+    assert rules.count("maker_through") > 20
+    assert sum(rule.startswith("stop_") for rule in rules) > 5
+    events = {(row["event"], row["reason"]) for row in plain.rows("order_events.jsonl")}
+    assert {event for event, _ in events} >= {
+        "triggered",
+        "replaced",
+        "cancelled",
+        "expired",
+        "filled",
+        "refused",
+    }
     observed = [row for row in plain.rows("signals.jsonl") if row["component"] == "observer"]
     assert len(observed) >= 2 * 168  # two coins, every tick, and between them
     assert len({row["values"]["seen"] for row in observed}) > 168
