@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from typing import Final, NoReturn
 
-from orchestrator.errors import ReplayError
+from orchestrator.errors import DataError, ReplayError
 
 __all__ = ["REQUEST_SECONDS_MIN", "Pace", "StoppedError"]
 
@@ -36,6 +36,7 @@ class Pace:
         self._stop = stop
         self._lock = threading.Lock()
         self._next = time.monotonic()
+        self._end: str | None = None
 
     def take_turn(self, _cost: float | None = None) -> None:
         """Wait until the next request may start; what ccxt thinks that it costs is part of the interval."""
@@ -54,6 +55,11 @@ class Pace:
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
+    def end(self, reason: str) -> NoReturn:
+        """Let nobody ask any more: this request, and each that is still to come, ends with a `DataError`."""
+        self._end = reason
+        raise DataError(reason)
+
     def wait(self, seconds: float) -> None:
         """Wait, unless the fetch is stopped."""
         self._stop.wait(seconds)
@@ -62,3 +68,5 @@ class Pace:
     def _check(self) -> None:
         if self._stop.is_set():
             raise StoppedError("interrupted; the same command goes on where it stopped")
+        if self._end is not None:
+            raise DataError(self._end)

@@ -12,6 +12,7 @@ from orchestrator.fetch.source import PassingError
 __all__ = ["Patience"]
 
 _LIMIT_SECONDS: Final = 5.0  # after a refusal for too many requests that does not say how long to wait
+_HOLD_SECONDS_MAX: Final = 120.0  # asked for longer, a fetch ends: asking inside a ban lengthens it
 
 _Answer = TypeVar("_Answer")
 
@@ -29,12 +30,18 @@ class Patience(NamedTuple):
         Raises
         ------
         DataError
-            If it is in trouble every time; what the request itself raises otherwise.
+            If it is in trouble every time, or the exchange asks to be left alone for long: then everything
+            that shares the pace ends too. What the request itself raises otherwise.
         """
         for attempt in range(self.attempts):
             try:
                 return request()
             except PassingError as trouble:
+                if (trouble.retry_seconds or 0.0) > _HOLD_SECONDS_MAX:
+                    pace.end(
+                        f"{trouble}; it asks to be left alone for {trouble.retry_seconds:.0f} s; "
+                        "the same command goes on later"
+                    )
                 if attempt + 1 == self.attempts:
                     raise DataError(
                         f"{trouble}; asked {self.attempts} times; try again later, "

@@ -7,7 +7,8 @@ else is a `DataError` or `ConfigError` that ends the fetch of the series.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -19,12 +20,11 @@ from orchestrator.errors import ConfigError, DataError, ReplayError
 from orchestrator.market.candles import Candles
 from orchestrator.market.timeframes import timeframe_label
 
-__all__ = ["CcxtSource", "PassingError"]
+__all__ = ["CcxtSource", "PassingError", "reset_seconds"]
 
 _PAGE_DEFAULT: Final = 200  # candles, where ccxt does not know an exchange's limit
 _RESET_HEADERS_MS: Final = ("gw-ratelimit-reset",)
 _RESET_HEADERS_SECONDS: Final = ("retry-after",)
-_RESET_SECONDS_MAX: Final = 120.0  # a header that asks for more is not believed
 _TIMEOUT_SECONDS: Final = 10.0
 
 
@@ -190,7 +190,7 @@ class CcxtSource:
             raise self._trouble(error) from None
 
     def _trouble(self, error: Exception, *, is_limit: bool = False) -> PassingError:
-        wait = _reset_seconds(self._client.last_response_headers or {}) if is_limit else None
+        wait = reset_seconds(self._client.last_response_headers or {}) if is_limit else None
         return PassingError(f"{self.name}: {_line(error)}", retry_seconds=wait, is_limit=is_limit)
 
     def _make_client(self) -> Any:
@@ -246,14 +246,15 @@ def _columns(rows: Any, where: str) -> Candles:
     return Candles(times, *(np.ascontiguousarray(table[order, column]) for column in range(1, 6)))
 
 
-def _reset_seconds(headers: Any) -> float | None:
+def reset_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return how long an answer asks to be left alone; None where it does not say, or in another form."""
     for names, unit in ((_RESET_HEADERS_MS, 1000.0), (_RESET_HEADERS_SECONDS, 1.0)):
         for name in names:
             try:
                 seconds = float(headers[name]) / unit
             except (KeyError, TypeError, ValueError):
                 continue
-            if 0 <= seconds <= _RESET_SECONDS_MAX:
+            if seconds >= 0 and math.isfinite(seconds):
                 return seconds
     return None
 

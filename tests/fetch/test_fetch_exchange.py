@@ -12,7 +12,7 @@ from orchestrator.config import parse_date_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.fetch.fetching import Fetcher
 from orchestrator.fetch.job import FetchJob, run_job
-from orchestrator.fetch.source import CcxtSource
+from orchestrator.fetch.source import CcxtSource, reset_seconds
 from orchestrator.market.cache import series_in, store_series
 from orchestrator.market.missing import missing_spans, read_absences
 from orchestrator.market.spans import Span
@@ -77,6 +77,45 @@ def test_the_reset_header_is_respected_by_all(tmp_path: Path) -> None:
     later = [one.at - requests[refused].at for one in requests[refused + 2 :]]
     assert later
     assert min(later) >= 0.35
+    assert min(later) < 4  # a refusal without the header is waited out for 5 s
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_exchange_that_wants_to_be_left_alone_for_long_is(dialect: str, tmp_path: Path) -> None:
+    there = exchange(dialect, faults=lambda number: "limit" if number >= 5 else None, reset_ms=300_000)
+    with ExchangeServer(there) as server:
+        made = fetcher(tmp_path, server.url, dialect=dialect, page_candles=100, parallel=1)
+        btc, eth = fetch_both(made, dialect)
+    refused = [one for one in there.candle_requests if one.fault == "limit"]
+    assert len(refused) == 1
+    assert there.asked[-1] is refused[0]
+    assert btc.added > 0
+    for outcome in (btc, eth):
+        assert "it asks to be left alone for 300 s; the same command goes on later" in str(outcome.error)
+    there.faults = lambda _number: None
+    with ExchangeServer(there) as server:
+        outcomes = fetch_both(fetcher(tmp_path, server.url, dialect=dialect), dialect)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert_equal(cached(tmp_path, eth.key), there.coins["ETH"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"gw-ratelimit-reset": "400"}, 0.4),
+        ({"gw-ratelimit-reset": "0"}, 0.0),
+        ({"gw-ratelimit-reset": "300000", "retry-after": "7"}, 300.0),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "86400"}, 86_400.0),
+        ({"gw-ratelimit-reset": "soon", "retry-after": "2.5"}, 2.5),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
+)
+def test_what_the_reset_headers_say(headers: dict[str, str], seconds: float | None) -> None:
+    assert reset_seconds(headers) == seconds
 
 
 def test_a_quota_is_kept_in_the_end(tmp_path: Path) -> None:
