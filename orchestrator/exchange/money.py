@@ -71,7 +71,7 @@ def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
 def quotient_up_8(dividend: Decimal, divisor: Decimal) -> Decimal:
     """Return the quotient of two numbers (>= 0, > 0), rounded up to 8 decimals, exactly."""
     quanta, rest = EXACT.divmod(EXACT.scaleb(dividend, 8), divisor)
-    return EXACT.scaleb(quanta + 1 if rest else quanta, -8)
+    return EXACT.scaleb(EXACT.add(quanta, ONE) if rest else quanta, -8)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
