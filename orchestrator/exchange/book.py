@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from orchestrator.errors import InvariantError
 from orchestrator.exchange.events import SetTimer, TimerKind
 from orchestrator.exchange.instruments import Instrument
@@ -127,3 +129,23 @@ class Book:
             order.client_order_id in self.waiting
         ) != is_waiting:
             raise InvariantError(f"{order} is in the wrong place of the book of {self.coin}; {order.story()}")
+
+    def check_all(self, open_orders: Mapping[str, Order]) -> None:
+        """Raise unless every order of the book is one of the open orders."""
+        for client_order_id, order in (*self.resting.items(), *self.waiting.items()):
+            if open_orders.get(client_order_id) is not order:
+                raise InvariantError(f"{order} is in the book of {self.coin} and not open; {order.story()}")
+
+    def check_opening(self, market: MarketView, sim_time_ns: int) -> None:
+        """Raise when takers wait for an opening that nobody will call."""
+        if not self.waiting:
+            return
+        if self._opening_time_ns is None:
+            is_missed = market.next_open_time(self.coin, sim_time_ns) is not None
+        else:
+            is_missed = self._opening_time_ns < sim_time_ns
+        if is_missed:
+            order = next(iter(self.waiting.values()))
+            raise InvariantError(
+                f"{order} waits for an opening of {self.coin} that was missed; {order.story()}"
+            )

@@ -169,21 +169,32 @@ class Exchange:
         return self._accounts[account].holdings.get(coin, ZERO)
 
     def validate(self) -> None:
-        """Recompute every invariant from orders and fills; raise `InvariantError` for the first broken."""
+        """Recompute every invariant from orders and fills; raise `InvariantError` for the first broken.
+
+        Costs a look at each open order and account; call it now and then, and before `RunEnded` ends all orders.
+        """
         before = getcontext()
         setcontext(EXACT)
         try:
+            orders_by_account: dict[str, list[Order]] = {name: [] for name in self._accounts}
             for order in self._open.values():
                 order.check(self._now_ns)
                 self._books[order.coin].check(order)
+                orders_by_account[order.request.account].append(order)
+            for book in self._books.values():
+                book.check_all(self._open)
+                book.check_opening(self._market, self._now_ns)
             for name, account in self._accounts.items():
-                account.validate([order for order in self._open.values() if order.request.account == name])
+                account.validate(orders_by_account[name])
         finally:
             setcontext(before)
 
     def _check_touched(self) -> None:
         for order in self._settlement.touched:
             order.check(self._now_ns)
+            book = self._books[order.coin]
+            book.check(order)
+            book.check_opening(self._market, self._now_ns)
             self._accounts[order.request.account].check(order.coin)
             if order.has_ended and self._open.pop(order.client_order_id, None) is not None:
                 self._ended.add(order.request)

@@ -13,7 +13,7 @@ from orchestrator.errors import CausalityError, InvariantError
 from orchestrator.exchange.account import Account
 from orchestrator.exchange.events import CandlesClosed, SetTimer, TimerDue, TimerKind
 from orchestrator.exchange.money import EXACT, fee_amount
-from orchestrator.exchange.orders import OrderStatus
+from orchestrator.exchange.orders import Order, OrderStatus
 from orchestrator.exchange.settlement import Trade, _payable
 from orchestrator.exchange.slippage import Quote
 from orchestrator.exchange.vocabulary import Rule
@@ -67,6 +67,42 @@ def test_a_misplaced_order_is_found(harness: Harness) -> None:
     harness.exchange._books["BTC"].resting.clear()
     with pytest.raises(InvariantError, match=r"order t-1 \(resting\) is in the wrong place"):
         harness.exchange.validate()
+
+
+def test_an_order_in_the_book_alone_is_found(harness: Harness) -> None:
+    order = harness.exchange._open.pop("t-1")
+    harness.exchange._accounts["main"].cash_held = D(0)
+    with pytest.raises(InvariantError, match=r"order t-1 \(resting\) is in the book of BTC and not open"):
+        harness.exchange.validate()
+    assert order.hold
+
+
+def test_a_touched_order_is_looked_for_in_its_book(harness: Harness) -> None:
+    class Leaky(dict[str, Order]):
+        def __setitem__(self, key: str, order: Order) -> None:
+            pass
+
+    harness.exchange._books["BTC"].resting = Leaky()
+    harness.exchange.validate = lambda: None  # type: ignore[method-assign]  # the check at each event finds it
+    harness.order(2, "BTC", Side.BUY, D(1), limit_price=D(98), order_type=OrderType.LIMIT)
+    with pytest.raises(InvariantError, match=r"order t-2 \(resting\) is in the wrong place"):
+        harness.advance(2 * MINUTE)
+
+
+def test_an_opening_that_nobody_calls_is_found(harness: Harness) -> None:
+    harness.order(2, "BTC", Side.BUY, D(25))
+    harness.advance(MINUTE * 7 // 4)  # 10 are filled, 15 wait for 2:00
+    harness.exchange._books["BTC"]._opening_time_ns = None
+    with pytest.raises(InvariantError, match=r"order t-2 \(waiting\) waits for an opening of BTC"):
+        harness.exchange.validate()
+
+
+def test_an_opening_that_was_not_called_is_found(harness: Harness) -> None:
+    harness.order(2, "BTC", Side.BUY, D(25))
+    harness.advance(MINUTE * 7 // 4)
+    harness._timers.clear()
+    with pytest.raises(InvariantError, match=r"order t-2 \(waiting\) waits for an opening of BTC"):
+        harness.advance(3 * MINUTE)
 
 
 def test_an_overfilled_order_is_found_with_its_history(harness: Harness) -> None:
