@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from orchestrator.market.spans import Span
 
 __all__ = ["Fetcher"]
 
-_STOP_SECONDS: Final = 3.0  # for a request in flight; what it would bring is asked for next time
+_STOP_SECONDS: Final = 3.0  # for all requests in flight; what it would bring is asked for next time
 _JOIN_SECONDS: Final = 0.1
 
 
@@ -114,8 +115,9 @@ class Fetcher:
                     thread.join(_JOIN_SECONDS)
         except BaseException:
             self._stop.set()
+            deadline = time.monotonic() + _STOP_SECONDS
             for thread in threads:
-                thread.join(_STOP_SECONDS)
+                thread.join(max(0.0, deadline - time.monotonic()))
             raise
         if self._failures:
             raise self._failures[0]

@@ -70,7 +70,8 @@ def run_job(cache: Path, job: FetchJob, watch: Watcher) -> JobResult:
     fetcher = Fetcher(cache, source, request_seconds=job.request_seconds, parallel=job.parallel)
     fetcher.load_markets()
     quote = source.find_quote(job.coins, job.quote.upper() if job.quote else None, _QUOTES)
-    keys = [series_key(source.name, coin, quote, timeframe) for timeframe in offered for coin in job.coins]
+    named = [series_key(source.name, coin, quote, timeframe) for timeframe in offered for coin in job.coins]
+    keys = list(dict.fromkeys(named))  # 60m and 1h are one
     outcomes = fetcher.fetch(keys, job.span, watch=watch, is_anew=job.is_anew)
     return JobResult(quote=quote, outcomes=tuple(outcomes), unoffered=unoffered)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -139,6 +140,49 @@ def test_requests_keep_their_distance_however_many_series(tmp_path: Path) -> Non
     assert took >= 0.1 * (len(there.asked) - 1)
     at = [one.at for one in there.asked]
     assert max(at) - min(at) >= 0.1 * (len(at) - 1) - 0.05
+
+
+def test_one_length_by_two_names_is_fetched_once(tmp_path: Path) -> None:
+    there = exchange()
+    with ExchangeServer(there) as server:
+        job = FetchJob(
+            exchange="kucoin", coins=("BTC",), timeframes=("60m", "1h"), span=SPAN, base_url=server.url
+        )
+        result = run_job(tmp_path, job, silent)
+    assert [str(outcome.key) for outcome in result.outcomes] == ["kucoin BTC-USDT 1h"]
+    assert len({tuple(one.query.items()) for one in there.candle_requests}) == len(there.candle_requests)
+
+
+class HangingThread:
+    """A thread whose request never ends; the first wait for one is interrupted."""
+
+    waits: ClassVar[list[float]] = []
+
+    def __init__(self, **_options: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    def is_alive(self) -> bool:
+        return True
+
+    def join(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if len(self.waits) == 1:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
+
+def test_an_interruption_waits_once_for_all_that_is_in_flight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExchangeServer(exchange()) as server:
+        made = fetcher(tmp_path, server.url)
+    monkeypatch.setattr("orchestrator.fetch.fetching._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("orchestrator.fetch.fetching.threading.Thread", HangingThread)
+    with pytest.raises(KeyboardInterrupt):
+        made.fetch([*keys(), *keys(timeframe="1h")], SPAN, watch=silent)
+    assert len(HangingThread.waits) == 5
+    assert sum(HangingThread.waits[1:]) < 0.21
 
 
 def test_the_distance_can_only_grow(tmp_path: Path) -> None:
