@@ -53,6 +53,9 @@ def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float)
 
     here = home()
     directories = _distinct(find_run(here.results, run) for run in runs)
+    if len(directories) == 1 and (page := _without_a_tick(directories[0], as_json=as_json)):
+        _open(page, opens=opens)
+        return 0
     studied: list[tuple[Study, Metrics]] = []
     pages: list[Path] = []
     for directory in directories:
@@ -63,9 +66,33 @@ def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float)
     if len(studied) > 1:
         pages.insert(0, write_comparison(studied))
     _present([metrics for _, metrics in studied], pages, as_json=as_json)
-    if opens and not webbrowser.open(pages[0].resolve().as_uri()):
-        click.echo(f"warning: no browser was found; open {pages[0]} yourself", err=True)
+    _open(pages[0], opens=opens)
     return 0
+
+
+def _open(page: Path, *, opens: bool) -> None:
+    if opens and not webbrowser.open(page.resolve().as_uri()):
+        click.echo(f"warning: no browser was found; open {page} yourself", err=True)
+
+
+def _without_a_tick(directory: Path, *, as_json: bool) -> Path | None:
+    # Its page says why; None of a run that can be measured.
+    from orchestrator.analysis.tickless import (  # noqa: PLC0415
+        encode_figures,
+        has_ticks,
+        tickless_figures,
+        write_tickless,
+    )
+
+    run = open_run(directory)
+    if has_ticks(run):
+        return None
+    figures = tickless_figures(run)
+    page = write_tickless(run, figures)
+    for remark in figures["warnings"]:
+        click.echo(f"{remark['level']}: {remark['text']}", err=True)
+    click.echo(encode_figures(figures) if as_json else f"page  {page}", nl=not as_json)
+    return page
 
 
 def _distinct(directories: Iterable[Path]) -> list[Path]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from orchestrator.runs.manifest import read_manifest
+from orchestrator.analysis.metrics import Metrics
+from orchestrator.runs.manifest import read_manifest, write_manifest
 from tests.analysis.made_runs import make_run
+from tests.runs import samples
 
 REPLAY = Path(sys.executable).parent / "replay"
 
@@ -54,6 +58,28 @@ def test_a_run_gets_its_files_and_a_table(home: Path) -> None:
     assert f"page  {run / 'report.html'}" in done.stdout
     assert not list(run.glob(".*.part"))
     assert replay(home, "verify", "first", "--help").returncode == 0
+
+
+def test_a_run_without_a_tick_gets_a_page_that_says_why(tmp_path: Path) -> None:
+    run = tmp_path / "backtest_results" / "stillborn"
+    samples.write_run(run, n_sequences=0, config="seed = 7\n[account]\ninitial_cash = 1000\n")
+    reason = "component trader <did> not start"
+    write_manifest(run, msgspec.structs.replace(read_manifest(run), status="failed", reason=reason))
+    done = replay(tmp_path, "analyze", "stillborn", "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"the run failed; figures go as far as it went: {reason}" in done.stderr
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert json.loads(done.stdout) == metrics
+    assert list(metrics) == list(Metrics.__struct_fields__)
+    assert (metrics["status"], metrics["reason"], metrics["sequences"]) == ("failed", reason, 0)
+    assert (metrics["total_return"], metrics["sharpe"], metrics["trades"]) == (None, None, None)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "This run is failed: component trader &lt;did&gt; not start." in page.split("<main>")[0]
+    assert "initial_cash = 1000" in page
+    assert len((run / "trades.csv").read_text(encoding="utf-8").splitlines()) == 1
+    refused = replay(tmp_path, "analyze", "stillborn", str(shutil.copytree(run, tmp_path / "again")))
+    assert refused.returncode != 0
+    assert "no tick" in refused.stderr
 
 
 def test_again_gives_the_same_bytes(home: Path) -> None:
