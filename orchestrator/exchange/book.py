@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from orchestrator.errors import InvariantError
 from orchestrator.exchange.events import SetTimer, TimerKind
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.exchange.liquidity import Budget, LiquidityModel
 from orchestrator.exchange.market_view import Candle, MarketView
+from orchestrator.exchange.money import ZERO
 from orchestrator.exchange.orders import Order, OrderStatus
 from orchestrator.exchange.slippage import Conditions
 from orchestrator.protocol import Side
@@ -41,6 +43,7 @@ class Book:
         "_conditions",
         "_opening_counter",
         "_opening_time_ns",
+        "_stopped",
         "has_ended",
         "instrument",
         "place",
@@ -55,6 +58,7 @@ class Book:
         self.waiting: dict[str, Order] = {}
         self.has_ended = False
         self._budgets: dict[Side, Budget] = {}
+        self._stopped: dict[Side, tuple[int, Decimal]] = {}  # when stops last took, and how much
         self._conditions: Conditions | None = None
         self._opening_time_ns: int | None = None
         self._opening_counter = 0
@@ -87,7 +91,15 @@ class Book:
         budget = self._budgets.get(side)
         if budget is None or budget.open_time_ns != open_time_ns:
             budget = self._budgets[side] = Budget(open_time_ns, liquidity.allowance(conditions.volume))
+            stopped_ns, stopped = self._stopped.get(side, (None, ZERO))
+            if stopped_ns == open_time_ns:
+                budget.spend(stopped)
         return budget
+
+    def note_stopped(self, side: Side, sim_time_ns: int, qty: Decimal) -> None:
+        """Charge what a stop took at a close to the takers of the candle that opens at that same time."""
+        stopped_ns, stopped = self._stopped.get(side, (None, ZERO))
+        self._stopped[side] = (sim_time_ns, qty + stopped if stopped_ns == sim_time_ns else qty)
 
     def opening_timer(self, market: MarketView, sim_time_ns: int, *, includes_now: bool) -> SetTimer | None:
         """Return the timer for the next opening, None when it is pending or nothing opens any more.

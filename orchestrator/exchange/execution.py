@@ -237,10 +237,12 @@ class Execution:
         stop, opened = _price(order, order.stop_price), from_float(part.open)
         reference = max(stop, opened) if order.side is Side.BUY else min(stop, opened)
         rule = Rule.STOP_REACHED if reference == stop else Rule.STOP_GAP
-        conditions = self._books[order.coin].conditions(self._market, candle)
+        book, before = self._books[order.coin], order.filled_qty
+        conditions = book.conditions(self._market, candle)
         volume = from_float(part.volume)
         trade = self._taking(order, budget, reference, part.open_time_ns, volume, conditions, rule)
         self._trade_and_wait(order, trade, budget, sim_time_ns, out, is_at_close=True)
+        book.note_stopped(order.side, sim_time_ns, order.filled_qty - before)
 
     def _trigger(self, order: Order, sim_time_ns: int, out: Outcomes) -> None:
         order.is_triggered = True

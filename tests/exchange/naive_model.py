@@ -341,6 +341,8 @@ class NaiveExchange:
             rule = "stop_reached" if worse == o.stop else "stop_gap"
             self._take_and_wait(o, self._fits(o, room[o.is_buy]), worse, rule)
             room[o.is_buy] = max(F(0), room[o.is_buy] - (o.filled - before))
+            key = (coin, o.is_buy, self.now)
+            self.taken[key] = self.taken.get(key, F(0)) + o.filled - before
         limits = []
         for o in there:
             if o.state == "resting":

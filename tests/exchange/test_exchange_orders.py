@@ -373,15 +373,15 @@ SITUATIONS = [
         "98",
         {
             "GTC": f"{IN}|2:00 1 triggered|2:00 1 partial 10 @ 97.95 fee 1.959 stop_reached"
-            "|2:00 1 partial 10 @ 96.95 fee 1.939 taker_next_open|3:00 1 filled 5 @ 95.95 fee 0.9595 taker_next_open",
+            "|3:00 1 partial 10 @ 95.95 fee 1.919 taker_next_open|4:00 1 filled 5 @ 99.95 fee 0.9995 taker_next_open",
             "IOC": f"{IN}|2:00 1 triggered|2:00 1 partial 10 @ 97.95 fee 1.959 stop_reached"
             "|2:00 1 cancelled ioc_remainder",
             "FOK": f"{IN}|2:00 1 triggered|2:00 1 cancelled fok_unfillable",
             "GTD": f"{IN}|2:00 1 triggered|2:00 1 partial 10 @ 97.95 fee 1.959 stop_reached"
-            "|2:00 1 partial 10 @ 96.95 fee 1.939 taker_next_open|2:30 1 expired expired",
+            "|2:30 1 expired expired",
         },
-        "10 of the candle that triggered; the rest at the opens of 97 (96.95, fee 969.5 * 0.002 = 1.939) and 96 "
-        "(96 * 0.9995 = 95.952, down to 95.95, fee 479.75 * 0.002 = 0.9595)",
+        "10 of the candle that triggered, which are all of the open at 2:00; the rest at the opens of 96 "
+        "(96 * 0.9995 = 95.952, down to 95.95, fee 959.5 * 0.002 = 1.919) and 100 (99.95, fee 499.75 * 0.002 = 0.9995)",
         until="2:30",
     ),
     Situation(

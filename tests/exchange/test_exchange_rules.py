@@ -433,9 +433,18 @@ SHARED = [
         [sell("8", stop="98"), sell("8", stop="97.5")],
         f"{BOTH_IN}|1:00.1 2 arrived|2:00 1 triggered|2:00 1 filled 8 @ 97.95 fee 1.5672 stop_reached"
         "|2:00 2 triggered|2:00 2 partial 2 @ 97.45 fee 0.3898 stop_reached"
-        "|2:00 2 filled 6 @ 97.95 fee 1.1754 taker_next_open",
-        "8 + 2 = 10; 97.5 * 0.9995 = 97.45125, down to 97.45; then 6 at the open 98: 97.95; "
-        "783.6, 194.9 and 587.7 times 0.002",
+        "|3:00 2 filled 6 @ 99.95 fee 1.1994 taker_next_open",
+        "8 + 2 = 10, also of the open at 2:00; 97.5 * 0.9995 = 97.45125, down to 97.45; then 6 at the open 100: 99.95; "
+        "783.6, 194.9 and 599.7 times 0.002",
+    ),
+    Case(
+        "stops-and-takers-of-one-moment",
+        [FLAT, (100, 101, 97, 98, 1000), (98, 99, 97, 98, 1000), FLAT, FLAT],
+        [sell("8", stop="98"), sell("8", time="2:00"), buy("10", time="2:00")],
+        f"{IN}|2:00 1 triggered|2:00 1 filled 8 @ 97.95 fee 1.5672 stop_reached|2:00 2 accepted|2:00 3 accepted"
+        "|2:00.1 2 arrived|2:00.1 2 partial 2 @ 97.95 fee 0.3918 taker_open|2:00.1 3 arrived"
+        "|2:00.1 3 filled 10 @ 98.05 fee 1.961 taker_open|3:00 2 filled 6 @ 99.95 fee 1.1994 taker_next_open",
+        "sells: 8 + 2 = 10; buys: 10; 98 * 1.0005 = 98.049, up to 98.05; 195.9, 980.5 and 599.7 times 0.002",
     ),
     Case(
         "stop-and-profit-pessimistic",
