@@ -87,7 +87,7 @@ class Settlement:
         instrument = self._books[order.coin].instrument
         fee_rate = self._model.fees.rate(account.name, trade.liquidity, sim_time_ns)
         qty = self._payable(order, trade, fee_rate, instrument.lot_size)
-        is_cut = qty < trade.qty
+        is_cut, before = qty < trade.qty, order.filled_qty
         if not is_cut:
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
         elif qty and not order.is_all_or_nothing:
@@ -96,7 +96,7 @@ class Settlement:
             self._write_fill(order, account, trade, fee_rate, sim_time_ns, out)
         if is_cut:
             self.cancel(order, self.shortage, sim_time_ns, out)
-        budget.spend(qty)
+        budget.spend(order.filled_qty - before)  # a fill or kill that is cut takes nothing
         return order.filled_qty < order.qty and not is_cut
 
     def _quote_again(self, order: Order, trade: Trade) -> Quote:

@@ -562,6 +562,15 @@ CASH = [
         cash_after="10000",
     ),
     Case(
+        "cut-fill-or-kill-leaves-the-volume",
+        [FLAT, (120, 121, 119, 120, 1000), *FIVE],
+        [buy("9", tif="FOK", account="a"), buy("8", who="u", account="b")],
+        "1:00 1 accepted|1:00 u-1 accepted|1:00.1 1 arrived|1:00.1 1 cancelled insufficient_balance"
+        "|1:00.1 u-1 arrived|1:00.1 u-1 filled 8 @ 120.06 fee 1.92096 taker_open",
+        "9 * 120.06 * 1.002 = 1082.70108 > 1000; all 10 are left for u: 960.48 * 0.002 = 1.92096",
+        accounts={"a": "1000", "b": "10000"},
+    ),
+    Case(
         "dear-fills-use-the-hold-up",
         [FLAT, *[DEAR] * 6],
         [buy("90")],
