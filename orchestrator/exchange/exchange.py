@@ -317,6 +317,9 @@ class Exchange:
         changes, is_repriced = verdict.changes(order), verdict.is_repriced(order)
         if verdict.loses_place(order):
             order.priority_time_ns = self._now_ns
+        if verdict.qty > order.qty:
+            # What this candle did before says nothing about the quantity that is new.
+            order.active_since_ns = self._now_ns
         order.qty, order.hold_price = verdict.qty, verdict.hold_price
         order.limit_price, order.stop_price = verdict.limit_price, verdict.stop_price
         self._settlement.hold(order, order.need())

@@ -501,6 +501,8 @@ class NaiveExchange:
         is_repriced = (stop != old_values[2]) if waits_for_stop else (limit != old_values[1])
         if is_repriced or qty > old_values[0]:
             o.served_by = self.now
+        if qty > old_values[0]:
+            o.here_since = self.now
         if is_repriced:
             self._enter(o)
         return ""

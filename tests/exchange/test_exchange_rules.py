@@ -347,6 +347,28 @@ REPLACED = [
         "10 a candle; 1 of 11 is 9 %, so it waits",
     ),
     Case(
+        "replace-larger-late-in-candle",
+        FIVE,
+        [buy("1", limit="99.5"), replace("t-1", "1:59.8", qty="5")],
+        f"{IN}|1:59.9 1 replaced qty 1 -> 5|3:00 1 filled 5 @ 99.5 fee 0.995 maker_through",
+        "the candle that closes at 2:00 began without the 4; 497.5 * 0.002",
+    ),
+    Case(
+        "replace-larger-early-in-candle",
+        FIVE,
+        [buy("1", limit="99.5", time="1:30"), replace("t-1", "2:00", qty="5")],
+        "1:30 1 accepted|1:30.1 1 arrived|2:00.1 1 replaced qty 1 -> 5"
+        "|3:00 1 filled 5 @ 99.5 fee 0.995 maker_through",
+        "0.1 s is within the first 0.6 s of the candle",
+    ),
+    Case(
+        "replace-smaller-late-in-candle",
+        FIVE,
+        [buy("5", limit="99.5"), replace("t-1", "1:59.8", qty="1")],
+        f"{IN}|1:59.9 1 replaced qty 5 -> 1|2:00 1 filled 1 @ 99.5 fee 0.199 maker_through",
+        "the 1 that is left was there all the time",
+    ),
+    Case(
         "replace-smaller-keeps-place",
         FIVE,
         [buy("10", limit="99.5"), buy("10", limit="99.5", who="u"), replace("t-1", "1:30", qty="9")],
