@@ -69,10 +69,11 @@ def equity_chart(study: Study) -> Figure:
                 lines.append(_line(held.times_ns, held.values, label, "@hold", dash=dash))
     fallen = -falls(curve.values)
     under = _line(curve.times_ns, fallen, "drawdown", "@loss", fill="tozeroy")
+    scale = {} if np.any(fallen) else {"range": [-0.1, 0.0]}  # plotly would put a flat line between -1 and +1
     under |= {"yaxis": "y2", "hovertemplate": "%{y:.2%}"}
     layout = _layout(
         yaxis={"title": {"text": study.terms.currency}, "domain": [0.34, 1.0]},
-        yaxis2={"title": {"text": "drawdown"}, "domain": [0.0, 0.27], "tickformat": ".0%"},
+        yaxis2={"title": {"text": "drawdown"}, "domain": [0.0, 0.27], "tickformat": ".0%"} | scale,
         xaxis={"type": "date", "anchor": "y2"},
         showlegend=True,
     )

@@ -14,6 +14,7 @@ __all__ = [
     "percent",
     "signed_percent",
     "times",
+    "whole_days",
 ]
 
 ABSENT = "\N{EN DASH}"
@@ -62,6 +63,11 @@ def hours_text(hours: float | None) -> str:
 def days_text(days: float) -> str:
     """Return a number of days as `hours_text` does."""
     return hours_text(days * 24)
+
+
+def whole_days(count: int) -> str:
+    """Return a number of UTC days as "1 whole day", "12 whole days"."""
+    return f"{count} whole day{'' if count == 1 else 's'}"
 
 
 def moment(text: str | None) -> str:

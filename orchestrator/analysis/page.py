@@ -63,6 +63,7 @@ def environment() -> jinja2.Environment:
         moment=formats.moment,
         hours=formats.hours_text,
         days=formats.days_text,
+        whole_days=formats.whole_days,
         script_json=script_json,
     )
     return made

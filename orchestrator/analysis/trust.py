@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.analysis.context import MarketContext
+from orchestrator.analysis.formats import whole_days
 from orchestrator.analysis.metrics import DAYS_MIN, Remark
 from orchestrator.runs.reader import Run
 
@@ -67,7 +68,7 @@ def _notes(run: Run, context: MarketContext | str, n_trades: int, n_days: int) -
         yield from (note for note in context.prices.market.notes if note not in run.manifest.notes)
     if n_days < DAYS_MIN:
         what = "annual figures and those made of daily returns"
-        yield f"{n_days} whole days are too short for {what}; {DAYS_MIN} are needed"
+        yield f"{whole_days(n_days)} {'is' if n_days == 1 else 'are'} too short for {what}; {DAYS_MIN} are needed"
     if not run.fills:
         yield "the run has no fills: nothing was traded"
     elif n_trades < _TRADES_MIN:
@@ -83,5 +84,5 @@ def _order_notes(run: Run) -> Iterator[str]:
         yield f"{len(rejected)} of {len(run.orders)} orders were rejected: {listed}"
     partial = sum(fill["state"] == "partial" for fill in run.fills)
     if partial:
-        share = partial / len(run.fills)
-        yield f"{partial} fills ({share:.0%}) were partial: orders were large for the volume that candles allow"
+        share = f"{partial} of {len(run.fills)} fills"
+        yield f"{share} were partial: orders were large for the volume that candles allow"

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.analysis.measure import measure
 from orchestrator.analysis.metrics import Metrics, encode_metrics
+from orchestrator.analysis.page import report_page
 from orchestrator.analysis.sources import compare_sources
 from orchestrator.analysis.study import Study, study_run
 from orchestrator.analysis.trade_rows import trades_csv
@@ -181,6 +182,17 @@ def test_a_short_run_has_no_annual_figures(tmp_path: Path) -> None:
     assert found.total_return != 0
     assert found.win_rate is not None
     assert any("too short" in remark.text for remark in found.warnings)
+
+
+def test_remarks_count_as_people_do(tmp_path: Path) -> None:
+    made = Made(tmp_path, end="2024-01-02T12:00:00")
+    study = made.study()
+    texts = [remark.text for remark in made.metrics().warnings]
+    assert any(text.startswith("1 whole day is too short") for text in texts)
+    partial = sum(fill["state"] == "partial" for fill in study.run.fills)
+    assert partial > 0
+    assert any(text.startswith(f"{partial} of {len(study.run.fills)} fills were partial") for text in texts)
+    assert "1 whole day." in report_page(study, made.metrics())
 
 
 def test_a_run_without_fills(tmp_path: Path) -> None:

@@ -191,6 +191,13 @@ def test_charts_are_plotly_figures(studied: list[tuple[Study, Metrics]]) -> None
     assert set(charts_of(studied[2][0], 0.0)) == {"equity", "exposure"}
 
 
+def test_a_drawdown_that_never_was_is_drawn_at_the_top_of_its_axis(
+    studied: list[tuple[Study, Metrics]],
+) -> None:
+    assert equity_chart(studied[2][0])["layout"]["yaxis2"]["range"] == [-0.1, 0.0]
+    assert "range" not in equity_chart(studied[0][0])["layout"]["yaxis2"]
+
+
 @pytest.mark.parametrize("coin", ["BTC", "ETH"])
 def test_holding_bitcoin_alone_is_drawn_unless_it_is_the_run_s_only_coin(tmp_path: Path, coin: str) -> None:
     make_run(tmp_path / "other", tmp_path, coins=("BTC",), end="2024-01-05")

@@ -30,6 +30,7 @@ from orchestrator.analysis.ratios import (
     volatility,
 )
 from orchestrator.analysis.relative import relative_to
+from orchestrator.analysis.uncertainty import probabilistic_sharpe
 from orchestrator.config import NS_PER_DAY
 
 YEAR = 365
@@ -131,3 +132,11 @@ def test_scaling_equity_changes_no_ratio(seed: int, factor: float) -> None:
     for figure in (sharpe, sortino, omega, volatility, skew, kurtosis, value_at_risk, expected_shortfall):
         assert figure(scaled) == pytest.approx(figure(returns), rel=1e-7)
     assert max_drawdown(values * factor) == pytest.approx(max_drawdown(values))
+    growth, same = cagr(values[-1] / values[0], 60.0), cagr(values[-1] * factor / (values[0] * factor), 60.0)
+    assert same == pytest.approx(growth, rel=1e-7)
+    fall, same_fall = max_drawdown(values), max_drawdown(values * factor)
+    assert calmar(same, same_fall) == pytest.approx(calmar(growth, fall), rel=1e-7)
+    assert probabilistic_sharpe(scaled) == pytest.approx(probabilistic_sharpe(returns), rel=1e-7)
+    market = random_returns(seed + 1, 60)
+    expected, found = relative_to(returns, market), relative_to(scaled, market)
+    assert found._asdict() == pytest.approx(expected._asdict(), rel=1e-6, abs=1e-9)
