@@ -160,7 +160,8 @@ class MarginSettlement(Settlement):
         owner = self._margin_accounts[account.name]
         if is_liquidation and self._terms.liquidation_fee_rate:
             self._charge_liquidation(owner, order, trade, sim_time_ns, out)
-        self._payments.follow(owner, order.coin, sim_time_ns, out)
+        after_ns = sim_time_ns - 1 if trade.is_at_close else sim_time_ns
+        self._payments.follow(owner, order.coin, after_ns, out)
 
     def _charge_liquidation(
         self, account: MarginAccount, order: Order, trade: Trade, sim_time_ns: int, out: Outcomes

@@ -26,8 +26,15 @@ _HOURS_PER_YEAR: Final = Decimal(8_760)
 class Payments(Protocol):
     """Who charges for positions."""
 
-    def follow(self, account: MarginAccount, coin: str, sim_time_ns: int, out: Outcomes) -> None:
-        """Take note that a fill changed the position of an account in a coin; set a timer if one is needed."""
+    def follow(self, account: MarginAccount, coin: str, after_ns: int, out: Outcomes) -> None:
+        """Take note that a fill changed the position of an account in a coin; set a timer if one is needed.
+
+        Parameters
+        ----------
+        after_ns
+            The first payment is the first one later than this: the time of the fill, or a nanosecond less for
+            a fill that a closing candle made, since what is due at that time is still to be paid.
+        """
 
     def pay(self, timer: SetTimer, out: Outcomes) -> None:
         """Book the payments of a timer that has come due."""
@@ -57,9 +64,9 @@ class BorrowInterest:
         self._counters = dict.fromkeys(accounts, 0)
         self._pending: dict[str, bool] = dict.fromkeys(accounts, False)
 
-    def follow(self, account: MarginAccount, coin: str, sim_time_ns: int, out: Outcomes) -> None:  # noqa: ARG002 - the protocol
+    def follow(self, account: MarginAccount, coin: str, after_ns: int, out: Outcomes) -> None:  # noqa: ARG002 - the protocol
         """Set a timer for the next full hour when the account owes anything."""
-        due_ns = (sim_time_ns // _HOUR_NS + 1) * _HOUR_NS
+        due_ns = (after_ns // _HOUR_NS + 1) * _HOUR_NS
         owed = account.has_debt or account.quote_debt_peak or account.base_debt_peaks
         if not owed or self._pending[account.name] or due_ns > self._end_ns:
             return
@@ -145,11 +152,11 @@ class FundingPayments:
         self._counters = dict.fromkeys(coins, 0)
         self._pending: dict[str, bool] = dict.fromkeys(coins, False)
 
-    def follow(self, account: MarginAccount, coin: str, sim_time_ns: int, out: Outcomes) -> None:
+    def follow(self, account: MarginAccount, coin: str, after_ns: int, out: Outcomes) -> None:
         """Set a timer for the coin's next funding when the account has a position in it."""
         if not account.holdings.get(coin) or self._pending[coin]:
             return
-        due_ns = self._funding.next_time(coin, sim_time_ns)
+        due_ns = self._funding.next_time(coin, after_ns)
         if due_ns is None or due_ns > self._end_ns:
             return
         self._pending[coin] = True

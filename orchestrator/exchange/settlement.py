@@ -30,6 +30,7 @@ __all__ = ["Outcomes", "Settlement", "Trade", "identity", "identity_of"]
 Outcomes = list[Outcome | SetTimer]
 
 _FEE_QUANTUM: Final = Decimal("1e-8")
+_RULES_AT_CLOSE: Final = (Rule.MAKER_THROUGH, Rule.MAKER_TOUCH, Rule.STOP_REACHED, Rule.STOP_GAP)
 
 
 class Trade(NamedTuple):
@@ -47,6 +48,11 @@ class Trade(NamedTuple):
     def liquidity(self) -> Liquidity:
         """Maker where no market conditions made the price."""
         return Liquidity.MAKER if self.conditions is None else Liquidity.TAKER
+
+    @property
+    def is_at_close(self) -> bool:
+        """Whether a closing candle makes the fill, before anything that is due at its time."""
+        return self.rule in _RULES_AT_CLOSE
 
 
 class Settlement:

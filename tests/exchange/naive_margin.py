@@ -261,7 +261,9 @@ class NaiveBooks:
         assert order.left >= 0
         if not order.left:
             del self.waiting[fill.client_order_id]
-        self.note_debts(fill.sim_time_ns)
+        # What a closing candle fills owes what is due at that very time.
+        is_of_the_close = fill.rule.startswith(("maker", "stop"))
+        self.note_debts(fill.sim_time_ns - is_of_the_close)
 
 
 def _is_of_the_close(said: list[Outcome], place: int) -> bool:

@@ -386,6 +386,27 @@ OWED = [
         account=margin(borrow_quote_rate_pct_per_year=5),
     ),
     Case(
+        "a-close-at-the-full-hour-owes-that-hour",
+        HOUR,
+        [buy("200", limit="99.5", time="59:00")],
+        "59:00 1 accepted|59:00.1 1 arrived|60:00 1 filled 200 @ 99.5 fee 0 maker_through|"
+        "60:00 main interest_quote -0.1130137",
+        "200 * 99.5 - 10000 = 9900; 9900 * 0.1 / 8760 = 0.113013698…",
+        model=FREE,
+        account=INTEREST,
+        end="62:00",
+    ),
+    Case(
+        "a-taker-at-the-full-hour-owes-the-next",
+        HOUR,
+        [buy("200", time="60:00")],
+        "60:00 1 accepted|60:00.1 1 arrived|60:00.1 1 filled 200 @ 100 fee 0 taker_open",
+        "the hour that ends at 120:00",
+        model=FREE,
+        account=INTEREST,
+        end="62:00",
+    ),
+    Case(
         "own-cash-pays-nothing",
         HOUR,
         [buy("90")],
@@ -504,6 +525,40 @@ FUNDED = [
         account=CONTRACTS,
         funding={"1:30": "0.01", "4:00": "0.01"},
         cash_after="10000",
+    ),
+    Case(
+        "a-close-at-the-time-pays",
+        FIVE,
+        [buy("10", limit="99.5")],
+        f"{IN}|2:00 1 filled 10 @ 99.5 fee 0 maker_through|2:00 main funding BTC -0.1",
+        "candles close before funding is paid: 10 * 100 * 0.0001, with nobody else there",
+        model=FREE,
+        account=CONTRACTS,
+        funding={"2:00": "0.0001"},
+    ),
+    Case(
+        "a-stop-at-the-time-pays",
+        FIVE,
+        [buy("10", stop="101")],
+        f"{IN}|2:00 1 triggered|2:00 1 filled 10 @ 101 fee 0 stop_reached|2:00 main funding BTC -0.1"
+        "|4:00 main funding BTC -0.1",
+        "as above, and at the next time again",
+        model=FREE,
+        account=CONTRACTS,
+        funding={"2:00": "0.0001", "4:00": "0.0001"},
+    ),
+    Case(
+        "a-close-pays-beside-another-account",
+        FIVE,
+        [buy("10", limit="99.5"), buy("5", who="u", account="other")],
+        "1:00 1 accepted|1:00 u-1 accepted|1:00.1 1 arrived|1:00.1 u-1 arrived|"
+        "1:00.1 u-1 filled 5 @ 100 fee 0 taker_open|2:00 1 filled 10 @ 99.5 fee 0 maker_through|"
+        "2:00 main funding BTC -0.1|2:00 other funding BTC -0.05",
+        "10 * 100 * 0.0001; 5 * 100 * 0.0001",
+        model=FREE,
+        account=CONTRACTS,
+        funding={"2:00": "0.0001"},
+        accounts={"main": "10000", "other": "1000"},
     ),
     Case(
         "every-account-pays",
