@@ -73,7 +73,7 @@ def import_(files: tuple[Path, ...], replace: bool, **named: str | None) -> None
 @click.option(
     "--gaps", default=0, show_default=True, type=click.IntRange(0), help="Gaps in each coin's candles."
 )
-@click.option("--replace", is_flag=True, help="Let candles that differ from cached ones replace them.")
+@click.option("--replace", is_flag=True, help="Replace a cached market of these dates.")
 def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
     """Make a synthetic market: drift, clustered volatility, jumps, several correlated coins."""
     names = tuple(coin.strip() for coin in coins.split(",") if coin.strip())
@@ -82,7 +82,8 @@ def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
         click.echo(_stored_text(stored))
     click.echo(
         f"next: replay start --start-date {start_date} --end-date {end_date} --coins {','.join(names)} "
-        f"--exchange {options['exchange']}",
+        f"--exchange {options['exchange']} --quote {options['quote']} --timeframe {options['timeframe']}"
+        + (" --gaps stale" if options["gaps"] else ""),
         err=True,
     )
 

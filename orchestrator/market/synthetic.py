@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.config import NS_PER_DAY, parse_timeframe_ns
-from orchestrator.errors import ConfigError
-from orchestrator.market.cache import Stored, store_series
-from orchestrator.market.candles import Candles
+from orchestrator.errors import ConfigError, DataError
+from orchestrator.market.cache import Stored, entries_of, read_series, store_series
+from orchestrator.market.candles import Candles, time_text, values_digest
 from orchestrator.market.checks import check_candles
-from orchestrator.market.series import SYNTHETIC_EXCHANGE, series_key
+from orchestrator.market.series import SYNTHETIC_EXCHANGE, SeriesKey, series_key
 from orchestrator.market.timeframes import grid_anchor_ns
 
 __all__ = ["synthesize", "synthetic_candles"]
@@ -61,7 +61,7 @@ def synthesize(
     gaps: int = 0,
     replace: bool = False,
 ) -> list[Stored]:
-    """Make candles for several coins and store them in the cache.
+    """Make candles for several coins and store them in the cache, each series whole.
 
     Parameters
     ----------
@@ -72,18 +72,18 @@ def synthesize(
     gaps
         How many stretches of 1 to 12 candles each coin lacks.
     replace
-        Whether candles that differ from cached ones replace them.
+        Whether they replace cached ones of the same dates that differ.
 
     Raises
     ------
     ConfigError
         If no coin is named, no whole candle fits between the times, or there is no room for the gaps.
     DataError
-        If other candles of the same series and times are cached and `replace` is false.
+        If other candles of the same series are cached, unless `replace` leaves none of them.
     """
     if not coins:
         raise ConfigError("no coins are named; give some, such as BTC,ETH")
-    stored = []
+    market = {}
     for coin in coins:
         key = series_key(exchange, coin, quote, timeframe)
         candles = synthetic_candles(
@@ -96,8 +96,34 @@ def synthesize(
             exchange=key.exchange,
         )
         check_candles(candles, key.timeframe_ns, key.anchor_ns, str(key))
-        stored.append(store_series(cache, key, candles, replace=replace))
-    return stored
+        _require_alone(cache, key, candles, replace=replace)
+        market[key] = candles
+    return [store_series(cache, key, candles, replace=replace) for key, candles in market.items()]
+
+
+def _require_alone(cache: Path, key: SeriesKey, candles: Candles, *, replace: bool) -> None:
+    # Other dates give other values all along: two markets in one series would meet in a jump.
+    folder = cache / key.folder
+    entries = entries_of(cache, key) if folder.is_dir() else ()
+    if not entries:
+        return
+    times = candles.open_times_ns
+    is_inside = times[0] <= entries[0].start_ns and entries[-1].end_ns <= int(times[-1]) + key.timeframe_ns
+    try:
+        old = read_series(folder, entries)
+    except DataError:
+        if not (replace and is_inside):
+            raise
+        return  # what is corrupt is replaced, if no candle is lost by it
+    is_covered = is_inside and bool(np.isin(old.open_times_ns, times).all())
+    if values_digest(old) == values_digest(candles) or (replace and is_covered):
+        return
+    cached = f"{time_text(entries[0].start_ns)} to {time_text(entries[-1].end_ns)}"
+    way_out = ", --replace drops the cached one" if is_covered else ""
+    raise DataError(
+        f"{key}: another market is cached, {cached}; a synthetic one depends on its dates, seed and gaps, so the two "
+        f"cannot be one series; another --exchange NAME keeps both{way_out}"
+    )
 
 
 def synthetic_candles(

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.data import data
+from orchestrator.cli.start import start
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.home import home
 from orchestrator.market.cache import entries_of
@@ -95,6 +96,7 @@ def test_synth_then_list(home_folder: Path) -> None:
     result = run("synth", *words)
     assert result.stdout.count(" added") == 2
     assert "replay start --start-date 2024-01-01 --end-date 2024-01-08 --coins BTC,SOL" in result.stderr
+    assert result.stderr.rstrip().endswith("--exchange synthetic --quote USDT --timeframe 5m --gaps stale")
     rows = json.loads(run("list", "--json").stdout)
     assert [(row["exchange"], row["coin"], row["timeframe"]) for row in rows] == [
         ("synthetic", "BTC", "5m"),
@@ -105,6 +107,29 @@ def test_synth_then_list(home_folder: Path) -> None:
     table = run("list").stdout
     assert "synthetic" in table
     assert "2024-01-08T00:00Z" in table
+
+
+@pytest.mark.parametrize("gaps", [0, 2])
+def test_what_synth_says_is_next_works(gaps: int) -> None:
+    dates = ("--start-date", "2024-01-01", "--end-date", "2024-01-05")
+    run("synth", "--coins", "sol", *dates, "--timeframe", "1m")
+    run("synth", "--coins", "sol", *dates, "--quote", "USDC", "--timeframe", "15m")
+    run("synth", "--coins", "btc", *dates, "--timeframe", "1h", "--exchange", "Other")
+    words = (
+        "--coins",
+        "sol,btc",
+        "--timeframe",
+        "15m",
+        "--start-date",
+        "2024-02-01",
+        "--end-date",
+        "2024-02-08",
+    )
+    said = run("synth", *words, "--gaps", gaps).stderr.split()
+    assert said[:3] == ["next:", "replay", "start"]
+    result = CliRunner().invoke(start, [*said[3:], "--dry-run"])
+    assert result.exit_code == 0, result.exception
+    assert "of 15m candles" in result.stdout
 
 
 def test_verify_lists_gaps_which_are_no_corruption(home_folder: Path) -> None:

@@ -111,3 +111,38 @@ def test_other_candles_in_the_cache_are_not_overwritten_unasked(tmp_path: Path) 
     assert synthesize(tmp_path, **options, seed=2, replace=True)[0].replaced > 0  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no coins"):
         synthesize(tmp_path, coins=(), start_ns=START, end_ns=END)
+
+
+def test_two_markets_are_never_made_one_series(tmp_path: Path) -> None:
+    def synth(end: str, start: str = "2024-01-01", **more: bool | int) -> int:
+        span = {"start_ns": parse_date_ns(start), "end_ns": parse_date_ns(end)}
+        return synthesize(tmp_path, coins=("BTC",), **span, **more)[0].replaced  # type: ignore[arg-type]
+
+    synth("2024-01-31")
+    (key,) = series_in(tmp_path)
+    before = read_series(tmp_path / key.folder, entries_of(tmp_path, key))
+    for end, start, more in (
+        ("2024-02-10", "2024-01-01", {}),
+        ("2024-01-20", "2024-01-01", {}),
+        ("2024-01-20", "2024-01-01", {"replace": True}),
+        ("2024-03-01", "2024-02-01", {}),
+        ("2024-03-01", "2024-02-01", {"replace": True}),
+        ("2024-01-31", "2024-01-01", {"gaps": 2}),
+        ("2024-01-31", "2024-01-01", {"gaps": 2, "replace": True}),
+    ):
+        with pytest.raises(
+            DataError, match=r"depends on its dates.* another --exchange NAME keeps both"
+        ) as caught:
+            synth(end, start, **more)
+        assert ("--replace" in str(caught.value)) == (end == "2024-02-10")
+        assert_equal(read_series(tmp_path / key.folder, entries_of(tmp_path, key)), before)
+    assert synth("2024-02-10", replace=True) > 0
+    whole = made("BTC", end_ns=parse_date_ns("2024-02-10"))
+    assert_equal(read_series(tmp_path / key.folder, entries_of(tmp_path, key)), whole)
+    # A corrupt part of the same dates is replaced.
+    part = tmp_path / key.folder / entries_of(tmp_path, key)[0].file
+    part.write_bytes(part.read_bytes()[:-3])
+    with pytest.raises(DataError, match="corrupt"):
+        synth("2024-02-10")
+    synth("2024-02-10", replace=True)
+    assert_equal(read_series(tmp_path / key.folder, entries_of(tmp_path, key)), whole)
