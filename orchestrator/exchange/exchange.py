@@ -157,7 +157,10 @@ class Exchange:
         return self._accounts[account].state()
 
     def account_version(self, account: str) -> int:
-        """Return a number that changes whenever `account_state` would."""
+        """Return a number that changes whenever an order, a fill or a payment changes what an account has or holds.
+
+        Prices alone do not change it, though the free margin in the state of an account that may owe follows them.
+        """
         return self._accounts[account].version
 
     def cash(self, account: str) -> Decimal:
