@@ -89,7 +89,6 @@ class _Check:
             "fee_tiers": self.config["execution_model"].get("fee_tiers"),
             "accounts of one's own": any("account" in component for component in self.config["component"]),
             "an account that may owe": self.config["account"].get("kind", "spot") != "spot",
-            "fills on another exchange": "execution" in self.config["data"],
         }
         yield from (f"{what} cannot be checked" for what, is_there in found.items() if is_there)
 
