@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from orchestrator.analysis.liquidations import liquidated_accounts
 from orchestrator.config import EXCHANGE_NAME, MAIN_ACCOUNT
 from orchestrator.errors import DataError
 from orchestrator.exchange.fees import FeeModel
@@ -59,20 +60,22 @@ class AccountHistory:
         configuration = run.configuration
         self.is_spot = configuration.get("account", {}).get("kind", "spot") == "spot"
         self.fees: FeeModel = build_fill_model(model, run.manifest.seed).fees
-        self._accounts = {
+        self._accounts: dict[str, str] = {
             item["name"]: item.get("account") or MAIN_ACCOUNT for item in configuration.get("component", ())
         }
         names = dict.fromkeys([*self._accounts.values(), *configuration.get("accounts", {})])
         self._cash = {name: _initial_cash(run, name) for name in names or (MAIN_ACCOUNT,)}
         self._initial_cash = dict(self._cash)
-        self._coins: dict[tuple[str, str], Decimal] = {}
+        self._liquidated = liquidated_accounts(run.orders)
         self._at_fill: dict[str, AtFill] = {}
         self._entries = list(self._happen(run))
 
     def account_of(self, order: Row) -> str:
-        """Return the account of an order; one that liquidates belongs to the account that its fills closed."""
-        own = [entry.account for entry in self._entries if entry.client_order_id == order["client_order_id"]]
-        return own[0] if own else self._accounts.get(order["component"], next(iter(self._cash)))
+        """Return the account of an order, or of a fill; that of a liquidation is the one that it liquidates."""
+        first: str = next(iter(self._cash))
+        if order["component"] == EXCHANGE_NAME:
+            return self._liquidated.get(order["client_order_id"], first)
+        return self._accounts.get(order["component"], first)
 
     def at_fill(self, fill: Row) -> AtFill:
         """Return what a fill found."""
@@ -99,12 +102,15 @@ class AccountHistory:
             is_at_close = fill["rule"].startswith(("maker", "stop"))
             while payments and (payments[0]["ts"], is_at_close) < (fill["ts"], True):
                 yield self._pay(payments.pop(0))
-            charge = None
-            if fill["component"] == EXCHANGE_NAME and charges and charges[0]["ts"] == fill["ts"]:
-                charge = charges.pop(0)
-            yield self._fill(fill, self._account_of_fill(fill, charge))
-            if charge is not None:
-                yield self._pay(charge)
+            account = self.account_of(fill)
+            yield self._fill(fill, account)
+            is_liquidation = fill["component"] == EXCHANGE_NAME
+            if (
+                is_liquidation
+                and charges
+                and (charges[0]["ts"], charges[0]["account"]) == (fill["ts"], account)
+            ):
+                yield self._pay(charges.pop(0))
         yield from map(self._pay, payments)
 
     def _pay(self, flow: Row) -> _Entry:
@@ -121,19 +127,7 @@ class AccountHistory:
         coin = fill["symbol"].partition("-")[0]
         cash = -qty * fill["fill_price"] - fill["fees"]
         self._cash[account] += cash
-        self._coins[account, coin] = self._coins.get((account, coin), ZERO) + qty
         return _Entry(fill["ts"], account, fill["client_order_id"], coin, cash, qty)
-
-    def _account_of_fill(self, fill: Row, charge: Row | None) -> str:
-        if fill["component"] != EXCHANGE_NAME:
-            return str(self._accounts.get(fill["component"], next(iter(self._cash))))
-        if charge is not None:
-            return str(charge["account"])
-        # A liquidation without a fee names no account: it is the first with such a position.
-        coin, is_sale = fill["symbol"].partition("-")[0], fill["side"] == "sell"
-        held: Mapping[str, Decimal] = {name: self._coins.get((name, coin), ZERO) for name in self._cash}
-        fitting = [name for name, qty in held.items() if (qty > 0 if is_sale else qty < 0)]
-        return str((*fitting, *self._cash)[0])
 
 
 def _initial_cash(run: Run, account: str) -> Decimal:

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.context import MarketContext, market_context
 from orchestrator.analysis.curve import Curve, Days, FloatArray, curve_of, days_of
+from orchestrator.analysis.liquidations import liquidated_accounts
 from orchestrator.analysis.metrics import DAYS_MIN
 from orchestrator.analysis.terms import Terms, terms_of
 from orchestrator.analysis.trades import TradeBook, trades_of
@@ -58,7 +59,9 @@ def study_run(run: Run, cache: Path) -> Study:
         curve=curve,
         days=days,
         exposure=1.0 - cash_share,
-        book=trades_of(run.fills, terms.accounts, may_short=not terms.is_spot),
+        book=trades_of(
+            run.fills, terms.accounts, liquidated_accounts(run.orders), may_short=not terms.is_spot
+        ),
         context=market_context(run, curve, days, terms, cache),
     )
 

@@ -122,7 +122,11 @@ class TradeBook(msgspec.Struct, frozen=True):
 
 
 def trades_of(
-    fills: Iterable[Row], accounts: Mapping[str, str] | None = None, *, may_short: bool = False
+    fills: Iterable[Row],
+    accounts: Mapping[str, str] | None = None,
+    liquidated: Mapping[str, str] | None = None,
+    *,
+    may_short: bool = False,
 ) -> TradeBook:
     """Pair the fills of a run first in first out, coin by coin.
 
@@ -131,8 +135,9 @@ def trades_of(
     fills
         Rows of fills.jsonl in their order.
     accounts
-        Component to its account; components that are absent share one. What the exchange trades to liquidate
-        closes the first account that has such a position.
+        Component to its account; components that are absent share one.
+    liquidated
+        Order of the exchange to the account that it liquidates, as `liquidated_accounts` gives it.
     may_short
         Whether accounts may sell what they have not.
 
@@ -146,7 +151,8 @@ def trades_of(
     with exact_money():
         for fill in fills:
             lot = _Lot(fill)
-            waiting = lots.setdefault((_account(fill, accounts or {}, lots), fill["symbol"]), deque())
+            account = _account(fill, accounts or {}, liquidated or {})
+            waiting = lots.setdefault((account, fill["symbol"]), deque())
             _close(waiting, lot, pairs)
             if lot.qty:
                 if fill["side"] == "sell" and not may_short:
@@ -233,15 +239,10 @@ class _Pair:
         )
 
 
-def _account(fill: Row, accounts: Mapping[str, str], lots: Mapping[tuple[str, str], deque[_Lot]]) -> str:
-    if fill["component"] != EXCHANGE_NAME:
-        return accounts.get(fill["component"], MAIN_ACCOUNT)
-    holding = (
-        account
-        for (account, symbol), waiting in lots.items()
-        if symbol == fill["symbol"] and waiting and waiting[0].fill["side"] != fill["side"]
-    )
-    return next(holding, MAIN_ACCOUNT)
+def _account(fill: Row, accounts: Mapping[str, str], liquidated: Mapping[str, str]) -> str:
+    if fill["component"] == EXCHANGE_NAME:
+        return liquidated.get(fill["client_order_id"], MAIN_ACCOUNT)
+    return accounts.get(fill["component"], MAIN_ACCOUNT)
 
 
 def _close(waiting: deque[_Lot], exit_: _Lot, pairs: dict[tuple[str, str], _Pair]) -> None:

@@ -16,6 +16,7 @@ from orchestrator.account_settings import AccountSettings
 from orchestrator.analysis.account_history import AccountHistory
 from orchestrator.analysis.explain import explain_order
 from orchestrator.analysis.explain_words import REASONS, RULES
+from orchestrator.analysis.study import study_run
 from orchestrator.cli.main import cli
 from orchestrator.engine.journal import Journal
 from orchestrator.errors import ConfigError, DataError
@@ -29,6 +30,7 @@ from tests.exchange.harness import Harness
 from tests.exchange.test_exchange_orders import cases as order_cases
 from tests.exchange.test_exchange_rules import CASES as RULE_CASES
 from tests.exchange.test_margin_rules import ALL as MARGIN_CASES
+from tests.exchange.test_margin_rules import NO_INTEREST, margin
 from tests.market.builders import candles_from
 from tests.runs.samples import equity, manifest
 
@@ -99,8 +101,12 @@ def write_run(
     model: dict[str, Any],
     cash: str = "10000",
     account: AccountSettings | None = None,
+    accounts: dict[str, tuple[str, str]] | None = None,
 ) -> Run:
-    """Write what an exchange said as the run directory that an engine would have written."""
+    """Write what an exchange said as the run directory that an engine would have written.
+
+    `accounts` are component to its own account and the cash of that; others share `cash`.
+    """
     settings = msgspec.structs.replace(MODEL, **model).resolved()
     plain = msgspec.to_builtins(settings, builtin_types=(Decimal,))
     config = {
@@ -112,6 +118,11 @@ def write_run(
             "kind": "spot" if account is None else account.kind,
         },
         "execution_model": {key: value for key, value in plain.items() if value is not None},
+        "accounts": {name: {"initial_cash": D(own)} for name, own in (accounts or {}).values()},
+        "component": [
+            {"name": "t"},
+            *({"name": name, "account": own} for name, (own, _) in (accounts or {}).items()),
+        ],
     }
     writer = RunWriter.create(
         directory,
@@ -333,6 +344,46 @@ def test_the_command_reads_the_last_close_from_the_cache(
     missing = CliRunner().invoke(cli, ["explain", "first", "t-11"])
     assert isinstance(missing.exception, ConfigError)
 
+
+@pytest.mark.parametrize("fee_bps", [0, 100])
+@pytest.mark.parametrize("broken", ["main", "other"])
+def test_a_liquidation_is_that_of_the_account_which_its_order_names(
+    tmp_path: Path, broken: str, fee_bps: int
+) -> None:
+    """Both accounts hold the coin, so the fill alone does not tell whose position it closes."""
+    size = {"main": "100", "other": "100", broken: "285"}
+    example = Case(
+        "",
+        [FLAT_DEEP, FLAT_DEEP, (100, 101, 68, 90, 100_000), FLAT_DEEP, FLAT_DEEP],
+        [buy(size["main"]), buy(size["other"], who="u", account="other")],
+        "",
+        "",
+        model={"slippage_bps": D(0), "fee_bps": D(0)},
+        account=margin(**{**NO_INTEREST, "liquidation_fee_bps": fee_bps}),
+        accounts={"main": "10000", "other": "10000"},
+    )
+    harness = run(example)
+    opened = write_run(
+        tmp_path / "run",
+        harness,
+        dict(example.model),
+        account=example.account,
+        accounts={"u": ("other", "10000")},
+    )
+    model = msgspec.structs.replace(MODEL, **example.model).resolved()
+    history = AccountHistory(opened, model)
+    for name in ("main", "other"):
+        entries = [entry.cash for entry in history._entries if entry.account == name]
+        assert 10_000 + sum(entries, D(0)) == harness.exchange.cash(name), name
+    (liquidation,) = (order for order in opened.orders if order["component"] == "exchange")
+    assert history.account_of(liquidation) == broken
+    told = explain_order(opened, liquidation["client_order_id"], lambda _coin, _time: D(100))
+    assert told[0].endswith(f"account {broken}")
+    (trade,) = study_run(opened, tmp_path).book.trades
+    assert (trade.entry_order, trade.qty) == ("t-1" if broken == "main" else "u-1", D(285))
+
+
+FLAT_DEEP = (100, 101, 99, 100, 100_000)
 
 CASES = [*order_cases(), *RULE_CASES, *MARGIN_CASES]
 

@@ -110,10 +110,14 @@ def test_each_account_closes_its_own_trades() -> None:
         fill("a1", "buy", "1", "100", second=0),
         {**fill("b1", "buy", "1", "200", second=1), "component": "other"},
         {**fill("b2", "sell", "1", "210", second=2), "component": "other"},
-        {**fill("x1", "sell", "1", "90", second=3), "component": "exchange"},  # liquidates who has a position
+        {**fill("x1", "sell", "1", "90", second=3), "component": "exchange"},
     ]
-    own = trades_of(fills, {"trader": "main", "other": "second"}, may_short=True).trades
+    accounts = {"trader": "main", "other": "second"}
+    own = trades_of(fills, accounts, {"x1": "main"}, may_short=True).trades
     assert [(t.entry_order, t.exit_order, t.pnl) for t in own] == [("b1", "b2", D(10)), ("a1", "x1", D(-10))]
+    book = trades_of(fills, accounts, {"x1": "second"}, may_short=True)
+    assert [trade.entry_order for trade in book.trades] == ["b1"]
+    assert [(left.entry_order, left.side) for left in book.open_trades] == [("a1", "long"), ("x1", "short")]
     shared = trades_of(fills, {}, may_short=True).trades
     assert [(t.entry_order, t.exit_order) for t in shared] == [("a1", "b2"), ("b1", "x1")]
 
