@@ -212,8 +212,9 @@ def test_a_limit_that_rests_is_replaced_partly_filled_and_cancelled(told: Callab
 
 
 def test_a_stop_that_triggers_and_what_its_account_has(told: Callable[..., str]) -> None:
-    rows: Rows = [*[(100, 101, 99, 100, 1000)] * 3, (100, 101, 94, 96, 200), (96, 97, 95, 96, 1000)]
-    text = told(case(rows, buy("5"), sell("5", stop="95", time="2:00"), half_spread_bps=D(2)), order="t-2")
+    rows: Rows = [*[(100, 101, 99, 100, 1000)] * 3, (100, 101, 94, 96, 200), *[(96, 97, 95, 96, 1000)] * 2]
+    asks = (buy("5"), sell("5", stop="95", time="2:00"))
+    text = told(case(rows, *asks, half_spread_bps=D(2), end="6:00"), order="t-2")
     assert "t-2: sell 5 BTC, stop order, stop 95 USD" in text
     assert "holds      5 BTC, its quantity" in text
     assert " and 5 BTC, what orders hold included" in text
@@ -224,7 +225,8 @@ def test_a_stop_that_triggers_and_what_its_account_has(told: Callable[..., str])
     assert "spread: half_spread_bps = 2" in text
     assert "price      95 x (1 - 7 / 10000) = 94.9335, down to the tick: 94.93" in text
     assert "holds      3 BTC, its quantity\n               before 5: 2 BTC free again" in text
-    assert "partial F3: 2 BTC at 95.93, as taker" in text
+    # What it took is charged to the takers of the candle that opens then: the rest waits for the one after.
+    assert "1970-01-01 00:05:00  filled F3: 3 BTC at 95.93, as taker" in text
     assert "cash       " in text
 
 
