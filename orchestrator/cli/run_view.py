@@ -112,6 +112,8 @@ def _explain_end(plan: RunPlan, result: RunResult) -> None:
         return
     click.echo(f"replay: {result.status}: {result.reason}", err=True)
     for name, lines in result.last_lines.items():
+        if not lines:
+            continue
         click.echo(f"the last lines of {name} (all: {plan.directory / 'logs' / f'{name}.log'}):", err=True)
         for line in lines:
             click.echo(f"  {line}", err=True)

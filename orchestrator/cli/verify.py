@@ -41,6 +41,11 @@ def verify(run: str, keep: bool) -> int:
     settings = load_settings(directory / CONFIG_FILE, {"speed": "max"})
     plan = make_plan(settings, here, again)
     click.echo(f"running {directory.name} again in {again}", err=True)
+    if plan.identity != first.manifest.identity:
+        click.echo(
+            "note: the configuration, code, components or data are not those that the run had; its identity differs",
+            err=True,
+        )
     result = run_replay(plan, environment=dict(os.environ), show=lambda _status: None)
     if result.status != "complete":
         click.echo(f"replay: {result.status}: {result.reason} (see {again})", err=True)

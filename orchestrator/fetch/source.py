@@ -215,7 +215,7 @@ def _import_ccxt() -> Any:
         import ccxt  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
         raise ConfigError(
-            "fetching needs ccxt, which is not installed; run: pip install 'replay-orchestrator[fetch]'"
+            "fetching needs ccxt, which is not installed; run in its clone: pip install '.[fetch]'"
         ) from None
     return ccxt
 

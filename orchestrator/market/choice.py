@@ -12,7 +12,7 @@ from orchestrator.market.cache import entries_of, series_in
 from orchestrator.market.series import MADE_UP_EXCHANGES, SeriesKey
 from orchestrator.market.timeframes import timeframe_label
 
-__all__ = ["Choice", "choose_series"]
+__all__ = ["Choice", "choose_series", "covers"]
 
 
 class Choice(NamedTuple):
@@ -39,8 +39,8 @@ def choose_series(
 ) -> Choice:
     """Return the series of a run.
 
-    Without a timeframe it is the finest that all coins have. Where several exchanges or quotes fit, the one
-    that alone covers the dates of the run is taken, and a real exchange rather than a made-up one.
+    Series that cover the dates of the run are preferred to others, then the finest timeframe that all coins
+    have; a real exchange is preferred to a made-up one. What is still ambiguous is for the user to choose.
 
     Raises
     ------
@@ -61,11 +61,12 @@ def choose_series(
     choices = _complete(keys, coins)
     if not choices:
         raise DataError(_scattered(keys, coins))
-    choices = _of_timeframe(choices, timeframe)
-    if len({(choice.exchange, choice.quote) for choice in choices}) > 1:
-        covering = [choice for choice in choices if _covers(cache, choice, coins, start_ns, end_ns)]
-        choices = covering or choices
-        choices = [choice for choice in choices if choice.exchange not in MADE_UP_EXCHANGES] or choices
+    if timeframe is not None:
+        choices = _of_timeframe(choices, timeframe)
+    # Dates first: candles of another year, however fine, must not decide what is replayed.
+    choices = [choice for choice in choices if covers(cache, choice, coins, start_ns, end_ns)] or choices
+    choices = [choice for choice in choices if choice.exchange not in MADE_UP_EXCHANGES] or choices
+    choices = _finest(choices)
     if len(choices) > 1:
         raise ConfigError(_ambiguous(choices))
     return choices[0]
@@ -115,24 +116,27 @@ def _scattered(keys: list[SeriesKey], coins: tuple[str, ...]) -> str:
     )
 
 
-def _of_timeframe(choices: list[Choice], timeframe: str | None) -> list[Choice]:
-    if timeframe is not None:
-        wanted = timeframe_label(parse_timeframe_ns(timeframe))
-        kept = [choice for choice in choices if choice.timeframe == wanted]
-        if not kept:
-            cached = sorted({choice.timeframe for choice in choices}, key=parse_timeframe_ns)
-            raise DataError(
-                f"timeframe {wanted} is not cached for these coins; cached: {', '.join(cached)}; "
-                f"give --timeframe {cached[0]} or import {wanted} candles"
-            )
-        return kept
+def _of_timeframe(choices: list[Choice], timeframe: str) -> list[Choice]:
+    wanted = timeframe_label(parse_timeframe_ns(timeframe))
+    kept = [choice for choice in choices if choice.timeframe == wanted]
+    if not kept:
+        cached = sorted({choice.timeframe for choice in choices}, key=parse_timeframe_ns)
+        raise DataError(
+            f"timeframe {wanted} is not cached for these coins; cached: {', '.join(cached)}; "
+            f"give --timeframe {' or '.join(cached)}, or import {wanted} candles"
+        )
+    return kept
+
+
+def _finest(choices: list[Choice]) -> list[Choice]:
     finest: dict[tuple[str, str], Choice] = {}
     for choice in sorted(choices, key=lambda choice: parse_timeframe_ns(choice.timeframe)):
         finest.setdefault((choice.exchange, choice.quote), choice)
     return sorted(finest.values())
 
 
-def _covers(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> bool:
+def covers(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> bool:
+    """Return whether some coin of the choice has candles from the start on, and some until the end."""
     spans = [entries_of(cache, choice.key(coin)) for coin in coins]
     return min(s[0].start_ns for s in spans) <= start_ns and end_ns <= max(s[-1].end_ns for s in spans)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestrator.config import parse_timeframe_ns
 from orchestrator.errors import DataError
 from orchestrator.market.cache import entries_of, series_in
 from orchestrator.market.candles import Candles, time_text
-from orchestrator.market.choice import Choice, choose_series
+from orchestrator.market.choice import Choice, choose_series, covers
 from orchestrator.market.finer import FinerSeries, find_finer, finer_notes, load_finer
 from orchestrator.market.gaps import accept_gaps, gaps_in_run
 from orchestrator.market.mapped import map_series
@@ -147,13 +148,14 @@ def _require_candles(candles: dict[str, Candles], timeframe_ns: int, start_ns: i
 
 
 def _other_timeframes(cache: Path, choice: Choice, coins: tuple[str, ...], start_ns: int, end_ns: int) -> str:
-    fitting = []
-    for key in series_in(cache):
-        is_alike = (key.exchange, key.coin, key.quote) == (choice.exchange, coins[0], choice.quote)
-        if is_alike and key.timeframe != choice.timeframe:
-            entries = entries_of(cache, key)
-            if entries[0].start_ns <= start_ns and end_ns <= entries[-1].end_ns:
-                fitting.append(key.timeframe)
+    cached = set(series_in(cache))
+    others = sorted({key.timeframe for key in cached} - {choice.timeframe}, key=parse_timeframe_ns)
+    fitting = [
+        timeframe
+        for timeframe in others
+        if all((other := choice._replace(timeframe=timeframe)).key(coin) in cached for coin in coins)
+        and covers(cache, other, coins, start_ns, end_ns)
+    ]
     return f", or give --timeframe {fitting[0]}, which reaches further" if fitting else ""
 
 

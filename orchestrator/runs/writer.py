@@ -34,7 +34,7 @@ from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES, encode_line
 from orchestrator.runs.manifest import Counts, RunManifest, process_start_time, write_manifest
 from orchestrator.runs.records import EquityRows, FillRecord, OrderRecord, Record
 
-__all__ = ["RunWriter"]
+__all__ = ["RunWriter", "require_new"]
 
 _LINES_PENDING_MAX: Final = 4_096
 _PARTS_PENDING_MAX: Final = 4_096
@@ -271,17 +271,32 @@ def _open_files(directory: Path, names: Sequence[str]) -> dict[str, Appender]:
     return files
 
 
+def require_new(directory: Path) -> None:
+    """Raise `ConfigError` when something stands where a run directory is to be made."""
+    try:
+        is_folder, stands = (
+            directory.is_dir(),
+            directory.exists() or any(p.is_file() for p in directory.parents),
+        )
+    except OSError:  # a name that cannot be: making the directory will say why
+        return
+    if is_folder:
+        raise ConfigError(
+            f"run directory {directory} already exists and a run is never overwritten; "
+            f"give another --output-dir, or remove it with `replay runs remove {directory}`"
+        )
+    if stands:
+        raise ConfigError(f"{directory} stands on a file; give --output-dir another place")
+
+
 def _make_directory(directory: Path) -> None:
+    require_new(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir()
-    except FileExistsError:
-        if directory.is_dir():
-            raise ConfigError(
-                f"run directory {directory} already exists and a run is never overwritten; "
-                f"give another --output-dir, or remove it with `replay runs remove {directory}`"
-            ) from None
-        raise ConfigError(f"{directory} stands on a file; give --output-dir another place") from None
+    except FileExistsError:  # made by another run since
+        require_new(directory)
+        raise
     except OSError as error:
         if error.errno in NO_ROOM:
             raise write_failure(error, f"no run was started in {directory}") from error

@@ -269,9 +269,13 @@ class LockStep:
     def _poll_supervisor(self) -> None:
         for event in self._shell.supervisor.poll():
             if isinstance(event, ComponentExited):
+                # Who left in peace does not know the rule; who crashed has said why in its last lines.
+                rule = (
+                    "; a component stays in its loop until snapshots() ends" if event.exit_code == 0 else ""
+                )
                 raise ComponentError(
-                    f"{event.name} {event.describe()} at sequence {self._engine.clock.sequence}, before the replay "
-                    f"ended; a component stays in its loop until snapshots() ends"
+                    f"{event.name} {event.describe()} at sequence {self._engine.clock.sequence}, "
+                    f"before the replay ended{rule}"
                 )
             if isinstance(event, LogLost):
                 self._shell.log.warning("log_lost", component=event.name, reason=event.reason)

@@ -16,6 +16,7 @@ from orchestrator.market.markets import Markets, load_markets
 from orchestrator.runs.identity import code_version, component_digest, run_identity
 from orchestrator.runs.layout import default_name
 from orchestrator.runs.source_files import FilesDigest
+from orchestrator.runs.writer import require_new
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.launch import component_environment, resolve_command
 
@@ -151,7 +152,9 @@ def _resolve(settings: Settings, markets: Markets, instruments: dict[str, Instru
 
 def _directory(home: Home, chosen: Path | None) -> Path:
     if chosen is not None:
-        return chosen.expanduser().absolute()
+        directory = chosen.expanduser().absolute()
+        require_new(directory)
+        return directory
     name = default_name(int(wall_clock.utc_now().timestamp()) * 1_000_000_000)
     # Runs started in the same second: only an unnamed run may look for another name.
     directory, n = home.results / name, 1

@@ -284,7 +284,10 @@ class _Session:
         for place in sorted(shell.bus.connected):
             with contextlib.suppress(ComponentError):  # it has left; its exit is in the supervisor's reports
                 shell.bus.send(place, Stop(end.reason or "the replay has ended"))
-        grace = _FAILED_GRACE_SECONDS if end.status in ("failed", "quarantined") else _GRACE_SECONDS
+        is_over_early = end.status in ("failed", "quarantined") or len(shell.bus.connected) < len(self._names)
+        grace = (
+            _FAILED_GRACE_SECONDS if is_over_early else _GRACE_SECONDS
+        )  # who never connected hears no stop
         deadline = wall_clock.monotonic_ns() + int(grace * 1e9)
         while self._interrupts.count < 2 and wall_clock.monotonic_ns() < deadline:
             if shell.supervisor.wait_exits(0.05):

@@ -79,7 +79,8 @@ def test_several_exchanges_need_a_flag_unless_the_dates_decide(cache: Path) -> N
     cache_coins(cache, {"BTC": candles_from("2024-01-01", 9 * DAY)}, exchange="kucoin")
     message = refused(cache, ConfigError, ("BTC",), "2024-01-01", "2024-01-02")
     assert "choose with --exchange binance or --exchange kucoin" in message
-    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06").exchange == "kucoin"
+    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06", timeframe="5m").exchange == "kucoin"
+    refused(cache, ConfigError, ("BTC",), "2024-01-05", "2024-01-06")  # binance has 1h candles of that day
     assert open_market(cache, ("BTC",), "2024-01-01", "2024-01-02", exchange="Binance").exchange == "binance"
 
 
@@ -101,8 +102,11 @@ def test_dates_outside_the_data_tell_the_range(start: str, end: str, cache: Path
 
 
 def test_dates_that_another_timeframe_covers(cache: Path) -> None:
-    message = refused(cache, DataError, ("BTC",), "2023-12-02", "2024-01-02")
+    assert open_market(cache, ("BTC",), "2023-12-02", "2024-01-02").timeframe == "1h"
+    message = refused(cache, DataError, ("BTC",), "2023-12-02", "2024-01-02", timeframe="5m")
     assert message.endswith("or give --timeframe 1h, which reaches further")
+    message = refused(cache, DataError, ("BTC", "ETH"), "2023-12-02", "2024-01-02", timeframe="5m")
+    assert "--timeframe 1h" not in message  # ETH has none
 
 
 def test_dates_between_two_candles_mean_the_candles_between_them(cache: Path) -> None:
@@ -130,7 +134,8 @@ def test_a_run_too_short_for_a_candle(cache: Path) -> None:
 def test_synthetic_candles_never_compete_with_real_ones(cache: Path) -> None:
     cache_coins(cache, {"BTC": candles_from("2024-01-01", 9 * DAY)}, exchange="synthetic")
     assert open_market(cache, ("BTC",), "2024-01-01", "2024-01-02").exchange == "binance"
-    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06").exchange == "synthetic"
+    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06").timeframe == "1h"  # of the real one
+    assert open_market(cache, ("BTC",), "2024-01-05", "2024-01-06", timeframe="5m").exchange == "synthetic"
     assert (
         open_market(cache, ("BTC",), "2024-01-01", "2024-01-02", exchange="synthetic").exchange == "synthetic"
     )
