@@ -104,7 +104,7 @@ def test_a_shorter_interval_and_wrong_dates_are_refused() -> None:
 
 def test_ccxt_is_asked_for_when_it_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ccxt", None)
-    with pytest.raises(ConfigError, match=r"pip install 'replay-orchestrator\[fetch\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[fetch\]'"):
         fetch("http://127.0.0.1:9")
 
 
