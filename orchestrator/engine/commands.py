@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from orchestrator.engine.bots import BotProcess
 from orchestrator.protocol import Fill, Snapshot
 from orchestrator.runs.records import EquityRows, Record
 
-__all__ = ["Checkpoint", "Command", "PublishFill", "PublishSnapshot", "WakeComponent", "Write", "WriteEquity"]
+__all__ = [
+    "Checkpoint",
+    "Command",
+    "GrantTurn",
+    "PublishFill",
+    "PublishSnapshot",
+    "WakeComponent",
+    "Write",
+    "WriteEquity",
+]
 
 
 class _Command(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +31,16 @@ class WakeComponent(_Command, frozen=True, gc=False):
 
     component: int
     snapshot: Snapshot
+
+
+class GrantTurn(_Command, frozen=True, gc=False):
+    """Let a process of a bot go on at its own time, with the answer to what it had asked for."""
+
+    process: BotProcess
+    sim_time_ns: int  # its own time from now on
+    horizon_ns: int  # a sleep that ends by then needs no message
+    has_open_orders: bool  # of its account
+    answer: Any  # of an exchange; None: it had asked for none
 
 
 class PublishSnapshot(_Command, frozen=True, gc=False):
@@ -52,4 +74,4 @@ class Checkpoint(_Command, frozen=True, gc=False):
     sequence: int
 
 
-Command = WakeComponent | PublishSnapshot | PublishFill | Write | WriteEquity | Checkpoint
+Command = WakeComponent | GrantTurn | PublishSnapshot | PublishFill | Write | WriteEquity | Checkpoint

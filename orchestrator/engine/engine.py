@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.engine.barrier import Barrier
+from orchestrator.engine.bot_desk import BotDesk
+from orchestrator.engine.bots import BotCall, BotProcess, BotProcesses, BotVenues
 from orchestrator.engine.clock import Clock
 from orchestrator.engine.commands import (
     Checkpoint,
     Command,
+    GrantTurn,
     PublishFill,
     PublishSnapshot,
     WakeComponent,
@@ -33,6 +36,7 @@ from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
 from orchestrator.engine.price_feed import PriceFeed, TickSource
 from orchestrator.engine.requests import ComponentPlace, RequestDesk
 from orchestrator.engine.signals import SignalBoard
+from orchestrator.engine.turns import Turn, Turns, sdk_turns
 from orchestrator.errors import CausalityError, ComponentError, ConfigError, ProtocolError
 from orchestrator.exchange.events import (
     CandlesClosed,
@@ -106,6 +110,12 @@ class _WakeUp(msgspec.Struct, frozen=True):
     notice: Notice | None
 
 
+class _BotDue(msgspec.Struct, frozen=True):
+    """A blocked process of a bot goes on."""
+
+    process: BotProcess
+
+
 class Engine:
     """Clock, order of events, stages and barrier of one run.
 
@@ -127,6 +137,10 @@ class Engine:
         The run covers ticks in (start, end].
     coin_ends
         Close time of each coin's last candle inside the run, in the order of the market's coins.
+    venues
+        The emulated exchanges that bots call; without bots there are none.
+    request_latency_ns
+        What a bot's request costs of its time.
     """
 
     def __init__(
@@ -141,9 +155,12 @@ class Engine:
         sim_start_ns: int,
         sim_end_ns: int,
         coin_ends: tuple[int, ...],
+        venues: BotVenues | None = None,
+        request_latency_ns: int = 0,
     ) -> None:
         self.clock = Clock(sim_start_ns)
         self.is_over = False
+        self.is_start_pending = False  # a bot waits for its start condition: nobody may run ahead
         self.fills = 0
         self._sim_end_ns = sim_end_ns
         self._market = market
@@ -151,7 +168,7 @@ class Engine:
         self._exchange = exchange
         self._components = components
         self._feed = PriceFeed(market, marks)
-        self._queue: EventQueue[TimerDue | _WakeUp] = EventQueue()
+        self._queue: EventQueue[TimerDue | _WakeUp | _BotDue] = EventQueue()
         self._barrier = Barrier()
         self._board = SignalBoard(tuple(c.stage for c in components))
         self._mailboxes = tuple(Mailbox() for _ in components)
@@ -160,8 +177,14 @@ class Engine:
         self._take_balances()
         self._balances_changed = False
         self._unfinished: list[Command] = []
-        self._stages = _by_stage(components)
-        self._waiting_stages: list[tuple[int, ...]] = []
+        bots = frozenset(place for place, c in enumerate(components) if c.is_bot)
+        self._bots = BotProcesses() if bots else None
+        self._bot_places = bots  # membership only
+        self._venues = venues
+        self._request_latency_ns = request_latency_ns
+        self._sdk_turns = sdk_turns(tuple(c.stage for c in components), bots)
+        self._turns = Turns()
+        self._granted: set[BotProcess] = set()  # who had a turn at this moment; membership only
         self._snapshot: Snapshot | None = None
         self._wake_up_counters = [0] * len(components)
         self._wake_up_times: list[set[int]] = [set() for _ in components]
@@ -178,13 +201,19 @@ class Engine:
 
     @property
     def is_waiting(self) -> bool:
-        """Return whether a stage is at work; then only acknowledgements and queries move the run."""
-        return bool(self._barrier.awaited)
+        """Return whether anyone is at work; then only what components say moves the run."""
+        return bool(self._barrier.awaited) or (self._bots is not None and self._bots.is_any_at_work)
+
+    @property
+    def bots_at_work(self) -> tuple[BotProcess, ...]:
+        """Processes of bots that are at work or starting, in declared order."""
+        return self._bots.at_work if self._bots is not None else ()
 
     @property
     def awaited(self) -> tuple[str, ...]:
-        """Names of the components that have not acknowledged, in declared order."""
-        return tuple(c.name for place, c in enumerate(self._components) if place in self._barrier.awaited)
+        """Names of the components that have not acknowledged or not blocked, in declared order."""
+        places = self._barrier.awaited | {process.place for process in self.bots_at_work}
+        return tuple(c.name for place, c in enumerate(self._components) if place in places)
 
     @property
     def next_tick_ns(self) -> int | None:
@@ -243,9 +272,10 @@ class Engine:
 
         Either a stage is woken (`is_waiting`) or the moment is over already; after the last tick the run ends.
         """
-        if self._barrier.awaited:
+        if self.is_waiting:
             raise CausalityError(f"time cannot move while {', '.join(self.awaited)} are at work")
         commands = self._unfinished
+        self._granted.clear()
         due = self._queue.next_time_ns
         tick = self._feed.next_time_ns
         if due is not None and (due <= self._sim_end_ns if tick is None else due < tick):
@@ -269,8 +299,48 @@ class Engine:
             for place, instructions in self._barrier.take():
                 for instruction in instructions:
                     self._commit(commands, place, instruction)
-            self._wake_next_stage(commands)
+            self._give_next_turn(commands)
         return self.take_unfinished()
+
+    def bot_begins(self, process: BotProcess) -> None:
+        """Note that a process of a bot was started: time stands still until it blocks or is gone."""
+        self._of_bots.begin(process)
+
+    def bot_blocks(self, process: BotProcess, call: BotCall) -> list[Command]:
+        """Take what a process asks for before it blocks; it goes on when simulation time has come to that."""
+        bots, commands, now = self._of_bots, self._unfinished, self.clock.sim_time_ns
+        is_going_on = process in self._granted
+        bots.block(process, call)
+        if call.until_ns is not None and call.until_ns <= now:
+            turn = self._bot_turn(process)
+            if is_going_on:
+                self._turns.put_first(turn)  # it has the turn already
+            else:
+                self._turns.add(turn)
+        elif call.until_ns is not None and call.until_ns <= self._sim_end_ns:
+            self._queue_bot(process, call.until_ns)
+        return self._after_bots(commands)
+
+    def bot_may_go_on(self, process: BotProcess) -> list[Command]:
+        """Let a blocked process go on now, because what it waited for has happened; its own time may be later."""
+        bots = self._of_bots
+        call = bots.call_of(process)
+        if call is None:
+            return []
+        if call.sim_time_ns > self.clock.sim_time_ns:
+            if call.sim_time_ns <= self._sim_end_ns:
+                self._queue_bot(process, call.sim_time_ns)
+        else:
+            bots.schedule(process)  # an event that is queued for it does not count any more
+            self._turns.add(self._bot_turn(process))
+        return self._after_bots(self._unfinished)
+
+    def bot_ends(self, process: BotProcess) -> list[Command]:
+        """Forget a process that is gone."""
+        self._of_bots.end(process)
+        self._turns.remove(process)
+        self._granted.discard(process)
+        return self._after_bots(self._unfinished)
 
     def take_unfinished(self) -> list[Command]:
         """Return the commands of the moment so far, once; after an error, those that came before it."""
@@ -282,7 +352,7 @@ class Engine:
         if self.is_over:
             return
         self._exchange.validate()  # while orders are still open: their ends would hide what is wrong with them
-        if self.clock.sequence:
+        if self.clock.sequence or self._bots is not None:
             self._exchange_handles(
                 commands, RunEnded(sim_time_ns=self.clock.sim_time_ns, reason=reason), is_notifying=False
             )
@@ -312,12 +382,12 @@ class Engine:
             self._take_balances()
         for mailbox in self._mailboxes:
             mailbox.reason |= _TICK  # every component gets every tick
-        self._waiting_stages = list(self._stages)
-        self._wake_next_stage(commands)
+        self._turns.add_all(self._sdk_turns)
+        self._give_next_turn(commands)
 
     def _advance_between_ticks(self, commands: list[Command], sim_time_ns: int) -> None:
         self.clock.advance(sim_time_ns)
-        if self.clock.step > STEPS_MAX:
+        if self.clock.step > STEPS_MAX and self._bots is None:  # a bot's every request takes time of its own
             raise ComponentError(
                 f"more than {STEPS_MAX} things happened between sequence {self.clock.sequence} and the next tick; "
                 f"a component that asks to be woken again and again (wake_at) never lets time pass"
@@ -327,32 +397,40 @@ class Engine:
         if self._balances_changed:
             self._write_equity(commands, self._feed.index + 1)
             self._take_balances()
-        self._waiting_stages = [
-            woken for stage in self._stages if (woken := tuple(c for c in stage if self._mailboxes[c].reason))
-        ]
-        self._wake_next_stage(commands)
+        for turn in self._sdk_turns:
+            woken = tuple(place for place in turn.places if self._mailboxes[place].reason)
+            if woken:
+                self._turns.add(Turn(turn.stage, woken[0], (), woken))
+        self._give_next_turn(commands)
 
     def _handle_due(self, commands: list[Command], sim_time_ns: int) -> None:
         while (due := self._queue.pop_due(sim_time_ns)) is not None:
             key, event = due
             if isinstance(event, TimerDue):
                 self._exchange_handles(commands, event)
+            elif isinstance(event, _BotDue):
+                if self._of_bots.is_due(event.process, key.source_counter):
+                    self._turns.add(self._bot_turn(event.process))
             elif event.notice is not None:
                 self._mailboxes[key.source].deliver(event.notice, sim_time_ns)
             else:
                 self._mailboxes[key.source].reason |= _WAKE_UP
                 self._wake_up_times[key.source].discard(sim_time_ns)
 
-    def _wake_next_stage(self, commands: list[Command]) -> None:
-        if not self._waiting_stages:
+    def _give_next_turn(self, commands: list[Command]) -> None:
+        if not self._turns:
             self._end_moment(commands)
             return
-        stage = self._waiting_stages.pop(0)
-        self._barrier.open(stage, self.clock.sequence, self.clock.step)
-        commands.extend(WakeComponent(place, self._snapshot_for(place)) for place in stage)
+        turn = self._turns.take()
+        process = turn.process
+        if process is not None:
+            self._grant(commands, process)
+            return
+        self._barrier.open(turn.places, self.clock.sequence, self.clock.step)
+        commands.extend(WakeComponent(place, self._snapshot_for(place)) for place in turn.places)
 
     def _end_moment(self, commands: list[Command]) -> None:
-        if self.clock.step:
+        if self.clock.step or not self.clock.sequence:
             return
         is_checkpoint = self.clock.sequence % _CHECKPOINT_SEQUENCES == 0
         # The row of a tick is final once its fills are in; it must be made before the feed leaves the block.
@@ -384,6 +462,60 @@ class Engine:
         personal = msgspec.structs.replace(self._snapshot, reason=mailbox.reason, news=news)
         mailbox.clear()
         return personal
+
+    # ------------------------------------------------------------------ unmodified bots
+
+    @property
+    def _of_bots(self) -> BotProcesses:
+        if self._bots is None:
+            raise ProtocolError("no component of this run is an unmodified bot")
+        return self._bots
+
+    def _bot_turn(self, process: BotProcess) -> Turn:
+        return Turn(self._components[process.place].stage, process.place, process.path, (process.place,))
+
+    def _queue_bot(self, process: BotProcess, sim_time_ns: int) -> None:
+        number = self._of_bots.schedule(process)
+        key = EventKey(sim_time_ns, EventKind.STAGES, process.place, number)
+        self._queue.push(key, _BotDue(process))
+
+    def _after_bots(self, commands: list[Command]) -> list[Command]:
+        if not self.is_waiting:
+            self._give_next_turn(commands)
+        return self.take_unfinished()
+
+    def _grant(self, commands: list[Command], process: BotProcess) -> None:
+        # What the process had asked for is done now; then it works, at its own time, until it blocks again.
+        call = self._of_bots.go_on(process)
+        now_ns, answer = max(self.clock.sim_time_ns, call.sim_time_ns), None
+        account = self._components[process.place].account
+        if call.request is not None:
+            if self._venues is None:
+                raise ProtocolError("a bot called an exchange, and none is emulated")
+            desk = BotDesk(
+                process.place,
+                self._components[process.place],
+                self.clock.sim_time_ns,
+                self._exchange,
+                self._requests,
+                lambda event: self._exchange_handles(commands, event),
+            )
+            answer = self._venues.answer(call.request, desk)
+            now_ns += self._request_latency_ns if answer.takes_ns is None else answer.takes_ns
+        self._granted.add(process)
+        has_open_orders = self._exchange.has_open_orders(account)
+        commands.append(GrantTurn(process, now_ns, self._horizon_ns(process), has_open_orders, answer))
+
+    def _horizon_ns(self, process: BotProcess) -> int:
+        # Until then nothing happens that anyone else acts on: the process may sleep so long without asking.
+        now_ns = self.clock.sim_time_ns
+        bots = self._of_bots
+        if self._turns or self.is_start_pending or bots.is_other_at_work(process):
+            return now_ns
+        times = [self._sim_end_ns, bots.next_wake_ns(process)]
+        if self._sdk_turns:
+            times += [self._queue.next_time_ns, self._feed.next_time_ns]
+        return max(now_ns, min(time for time in times if time is not None) - 1)
 
     # ------------------------------------------------------------------ what components say
 
@@ -449,7 +581,10 @@ class Engine:
 
     # ------------------------------------------------------------------ what the exchange answers
 
-    def _exchange_handles(self, commands: list[Command], event: Input, *, is_notifying: bool = True) -> None:
+    def _exchange_handles(
+        self, commands: list[Command], event: Input, *, is_notifying: bool = True
+    ) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         for outcome in self._exchange.handle(event):
             if isinstance(outcome, SetTimer):
                 kind = _TIMER_KINDS[outcome.kind]
@@ -459,8 +594,12 @@ class Engine:
             if outcome.sim_time_ns != self.clock.sim_time_ns:
                 raise CausalityError(f"{outcome} was reported at {self.clock.sim_time_ns}")
             commands.extend(map(Write, self._journal.records(outcome, self.clock.sequence)))
+            if self._venues is not None:
+                self._venues.note(outcome)
             if is_notifying:
                 self._notify(commands, outcome)
+            outcomes.append(outcome)
+        return outcomes
 
     def _notify(self, commands: list[Command], outcome: Outcome) -> None:
         if isinstance(outcome, _AT_ONCE):
@@ -472,7 +611,7 @@ class Engine:
                 commands.append(PublishFill(outcome.component, to_fill(outcome)))
         elif isinstance(outcome, CashFlowBooked):
             self._balances_changed = True
-        elif isinstance(outcome, _LATER):
+        elif isinstance(outcome, _LATER) and outcome.source not in self._bot_places:
             if outcome.notify_time_ns > self.clock.sim_time_ns:
                 if outcome.notify_time_ns <= self._sim_end_ns:
                     self._queue_wake_up(outcome.source, outcome.notify_time_ns, outcome)
@@ -481,11 +620,18 @@ class Engine:
 
     def _concerned(self, outcome: OrderFilled | OrderCancelled | OrderExpired) -> tuple[int, ...]:
         # Who hears of an order: its component; of a liquidation every component of the account, by its fills.
+        # A bot asks its exchange, which hears of everything.
+        if outcome.source in self._bot_places:
+            return ()
         if outcome.source != EXCHANGE_SOURCE:
             return (outcome.source,)
         if not isinstance(outcome, OrderFilled):
             return ()
-        return tuple(place for place, c in enumerate(self._components) if c.account == outcome.account)
+        return tuple(
+            place
+            for place, c in enumerate(self._components)
+            if c.account == outcome.account and place not in self._bot_places
+        )
 
     # ------------------------------------------------------------------ equity
 
@@ -505,9 +651,3 @@ class Engine:
         )
         self._marker.set_balances(float(cash), quantities)
         self._balances_changed = False
-
-
-def _by_stage(components: tuple[ComponentPlace, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the components' places grouped by ascending stage, each group in declared order."""
-    numbers = sorted({c.stage for c in components})
-    return tuple(tuple(place for place, c in enumerate(components) if c.stage == n) for n in numbers)

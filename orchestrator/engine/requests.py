@@ -22,6 +22,7 @@ class ComponentPlace(msgspec.Struct, frozen=True):
     name: str
     stage: int
     account: str
+    is_bot: bool = False  # an unmodified bot, which is granted time instead of being sent snapshots
 
 
 class RequestDesk:
@@ -39,6 +40,14 @@ class RequestDesk:
         self._components = components
         self._orders = [0] * len(components)
         self._changes = [0] * len(components)
+
+    def next_order_number(self, place: int) -> int:
+        """Return the number of a component's next order."""
+        return self._orders[place] + 1
+
+    def next_change_number(self, place: int) -> int:
+        """Return the number of a component's next cancel or replace."""
+        return self._changes[place] + 1
 
     def order(self, place: int, order: SubmitOrder, sim_time_ns: int) -> OrderRequested:
         """Return the request for an order.

@@ -171,6 +171,10 @@ class Exchange:
         """Return how much of a coin an account has, held or not."""
         return self._accounts[account].holdings.get(coin, ZERO)
 
+    def has_open_orders(self, account: str) -> bool:
+        """Return whether any order of an account has not ended."""
+        return any(order.request.account == account for order in self._open.values())
+
     def validate(self) -> None:
         """Recompute every invariant from orders and fills; raise `InvariantError` for the first broken.
 

@@ -1,0 +1,85 @@
+"""Who has a turn at one moment, and in which order."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Collection
+from typing import NamedTuple
+
+from orchestrator.engine.bots import BotProcess
+
+__all__ = ["Turn", "Turns", "sdk_turns"]
+
+
+class Turn(NamedTuple):
+    """One turn: of SDK components that work side by side, or of one process of a bot.
+
+    Turns are ordered by stage, then declared place, then by process of the bot.
+    """
+
+    stage: int
+    place: int  # the first component's
+    path: tuple[int, ...]  # of a bot's process; empty for SDK components
+    places: tuple[int, ...]  # the components
+
+    @property
+    def process(self) -> BotProcess | None:
+        """The bot's process whose turn it is."""
+        return BotProcess(self.place, self.path) if self.path else None
+
+
+def sdk_turns(stages: tuple[int, ...], bots: Collection[int]) -> tuple[Turn, ...]:
+    """Return the turns of the SDK components at a tick, in order.
+
+    Parameters
+    ----------
+    stages
+        Of the components, in declared order.
+    bots
+        Places of the unmodified bots: beside one of them nobody works at the same time.
+    """
+    turns: list[Turn] = []
+    for stage in sorted(set(stages)):
+        places = [place for place, number in enumerate(stages) if number == stage]
+        group = tuple(place for place in places if place not in bots)
+        if len(group) < len(places):
+            turns.extend(Turn(stage, place, (), (place,)) for place in group)
+        elif group:
+            turns.append(Turn(stage, group[0], (), group))
+    return tuple(turns)
+
+
+class Turns:
+    """The turns that are still to come at this moment."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[Turn] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, turn: Turn) -> None:
+        """Put a turn in its place."""
+        bisect.insort(self._waiting, turn)
+
+    def add_all(self, turns: Collection[Turn]) -> None:
+        """Put turns in their places; cheap when none is waiting and they are in order."""
+        if self._waiting:
+            for turn in turns:
+                self.add(turn)
+        else:
+            self._waiting.extend(turns)
+
+    def put_first(self, turn: Turn) -> None:
+        """Let a turn go on before all others."""
+        self._waiting.insert(0, turn)
+
+    def remove(self, process: BotProcess) -> None:
+        """Forget the turns of a process that is gone."""
+        self._waiting = [turn for turn in self._waiting if turn.process != process]
+
+    def take(self) -> Turn:
+        """Remove and return the next turn."""
+        return self._waiting.pop(0)
