@@ -25,9 +25,25 @@ from orchestrator.account_settings import (
     validate_account,
     validate_accounts,
 )
+from orchestrator.bot_settings import (
+    BotsSettings,
+    StartConditionSettings,
+    validate_bots,
+    validate_pace,
+    validate_start_condition,
+)
+from orchestrator.durations import (
+    NS_PER_DAY,
+    NS_PER_MS,
+    NS_PER_SECOND,
+    parse_date_ns,
+    parse_duration_ns,
+    parse_timeframe_ns,
+)
 from orchestrator.errors import ConfigError
 from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
 from orchestrator.settings_section import Section, explain, refuse_unknown_keys
+from orchestrator.venue_settings import VenueSettings, validate_venue
 
 __all__ = [
     "EXCHANGE_NAME",
@@ -51,18 +67,10 @@ __all__ = [
     "parse_timeframe_ns",
 ]
 
-NS_PER_MS: Final = 1_000_000
-NS_PER_SECOND: Final = 1_000_000_000
-NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
-
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _COIN: Final = re.compile(r"[A-Z0-9]{1,20}")
 _TOML_TYPES: Final = (Decimal, dt.datetime, dt.date, dt.time)
 
-# What 64-bit nanoseconds hold, and what a run can wait for.
-_YEARS: Final = range(1970, 2262)
-_DURATION_DAYS_MAX: Final = 36_500
 _TIMEOUT_SECONDS_MAX: Final = 1_000_000
 _AMOUNT_MAX: Final = Decimal(10**15)
 SPEED_MIN: Final = 1e-6
@@ -101,6 +109,17 @@ class ComponentSettings(Section, frozen=True, kw_only=True):
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     workdir: str | None = None  # None: the folder of replay.toml, or the current one
     account: str | None = None  # an account of [accounts]; None: the shared one of [account]
+    kind: Literal["sdk", "bot"] = "sdk"  # "bot": an unmodified program, which knows nothing of Replay
+    pace: Literal["natural", "burst"] | None = None  # of a bot: how often it may look; natural
+    burst: int | None = None  # its turns after each tick, with pace = "burst"
+    phase: str | None = None  # how long after the tick it begins them; "0s"
+    start_when: StartConditionSettings | None = None  # None: at the start of the run
+    on_exit: Literal["fail", "continue"] | None = None  # what the end of a bot does to the run; fail
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether it is an unmodified bot."""
+        return self.kind == "bot"
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -119,7 +138,14 @@ class Settings(Section, frozen=True, kw_only=True):
     accounts: dict[str, NamedAccountSettings] = msgspec.field(default_factory=dict)
     execution_model: ExecutionModelSettings = ExecutionModelSettings()
     instrument: dict[str, InstrumentSettings] = msgspec.field(default_factory=dict)
+    bots: BotsSettings = BotsSettings()
+    venue: dict[str, VenueSettings] = msgspec.field(default_factory=dict)
     component: tuple[ComponentSettings, ...] = ()
+
+    @property
+    def has_bots(self) -> bool:
+        """Whether any component is an unmodified bot."""
+        return any(component.is_bot for component in self.component)
 
     @property
     def start_ns(self) -> int:
@@ -157,6 +183,8 @@ class Settings(Section, frozen=True, kw_only=True):
         plain = _without_none(msgspec.to_builtins(self, builtin_types=_TOML_TYPES))
         if not self.is_account_shared:  # it has no effect, so it may not be said
             del plain["account"]["initial_cash"]
+        if not self.has_bots:
+            del plain["bots"]
         return tomli_w.dumps(plain)
 
     def identity(self) -> dict[str, Any]:
@@ -166,6 +194,9 @@ class Settings(Section, frozen=True, kw_only=True):
         for key in ("speed", "component_timeout", "cpu_affinity"):
             plain.pop(key, None)
         plain.get("data", {}).pop("base_url", None)
+        plain.get("bots", {}).pop("network_namespace", None)
+        if not self.has_bots:
+            plain.pop("bots", None)
         for component in plain.get("component", ()):
             component.pop("workdir", None)
             # Where a program lies cannot change a result; what is in it has a digest of its own.
@@ -173,56 +204,6 @@ class Settings(Section, frozen=True, kw_only=True):
                 Path(w).name if Path(w).is_absolute() else w for w in component["command"]
             ]
         return plain
-
-
-def parse_duration_ns(text: str) -> int:
-    """Return the nanoseconds of a duration such as "30m", "4h", "1d".
-
-    Raises
-    ------
-    ConfigError
-        If it is not a positive whole number followed by one of s, m, h, d, w, or longer than a century.
-    """
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text.strip())
-    if match is None:
-        raise ConfigError(
-            f"duration {text!r} is not understood; write a whole number and s, m, h, d or w, such as 30m"
-        )
-    duration_ns = int(match[1]) * _UNIT_SECONDS[match[2]] * NS_PER_SECOND
-    if duration_ns > _DURATION_DAYS_MAX * NS_PER_DAY:
-        raise ConfigError(f"duration {text!r} is too long; at most {_DURATION_DAYS_MAX}d")
-    return duration_ns
-
-
-def parse_timeframe_ns(text: str) -> int:
-    """Return the nanoseconds of a candle length such as "1m", "5m", "1h", "1d", "1w"."""
-    try:
-        return parse_duration_ns(text)
-    except ConfigError:
-        raise ConfigError(
-            f"timeframe {text!r} is not understood; use such as 1m, 5m, 15m, 1h, 4h, 1d, 1w"
-        ) from None
-
-
-def parse_date_ns(text: str) -> int:
-    """Return the nanoseconds since the epoch of an ISO date or time; without an offset it is UTC.
-
-    Raises
-    ------
-    ConfigError
-        If it is none, or not of the years 1970 to 2261.
-    """
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f"date {text!r} is not understood; write it as 2024-01-31 or 2024-01-31T12:30 (UTC)"
-        ) from None
-    if moment.year not in _YEARS:
-        raise ConfigError(f"date {text!r} is out of range; the years {_YEARS[0]} to {_YEARS[-1]} are allowed")
-    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
 
 
 def component_from_command(name: str, stage: int, command: str) -> ComponentSettings:
@@ -358,6 +339,7 @@ def _validate(settings: Settings) -> None:
     for coin, rules in settings.instrument.items():
         _validate_instrument(coin, rules, settings.coins)
     _validate_components(settings.component)
+    _validate_bots(settings)
     users = {component.name: component.account for component in settings.component}
     validate_accounts(settings.account, settings.accounts, users)
 
@@ -437,6 +419,35 @@ def _validate_components(components: tuple[ComponentSettings, ...]) -> None:
             )
         if not 1 <= component.stage <= 99:
             raise ConfigError(f"component {component.name}: stage {component.stage} is out of range; 1 to 99")
+
+
+def _validate_bots(settings: Settings) -> None:
+    for component in settings.component:
+        where = f"component {component.name}"
+        if not component.is_bot:
+            for key in ("pace", "burst", "phase", "start_when", "on_exit"):
+                if getattr(component, key) is not None:
+                    raise ConfigError(
+                        f'{where}: {key} has no effect without kind = "bot"; add it or remove {key}'
+                    )
+            continue
+        if component.params:
+            raise ConfigError(
+                f"{where}: params has no effect on an unmodified bot; give it words in command instead"
+            )
+        validate_pace(where, component.pace, component.burst, component.phase)
+        if component.start_when is not None:
+            validate_start_condition(where, component.start_when)
+    if not settings.has_bots:
+        if settings.venue or settings.bots != BotsSettings():
+            section = "venue" if settings.venue else "bots"
+            raise ConfigError(
+                f'[{section}] has no effect: no component has kind = "bot"; remove it or add one'
+            )
+        return
+    validate_bots(settings.bots)
+    for name, venue in settings.venue.items():
+        validate_venue(name, venue)
 
 
 def _canonical(value: Any) -> Any:
