@@ -29,6 +29,7 @@ from orchestrator.errors import ConfigError
 HEAD = 'start_date = 2024-01-01\nend_date = 2024-02-01\ncoins = ["BTC", "ETH"]\n'
 FLAGS = {"start_date": "2024-01-01", "end_date": "2024-02-01", "coins": ["BTC", "ETH"]}
 COMPONENT = '[[component]]\nname = "thinker"\ncommand = ["python", "thinker.py"]\n'
+BOT = f"{COMPONENT}kind = 'bot'\n"
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ BAD = [
     # keys that do not exist, in every section, with the nearest that does
     ("sed = 7", "unknown key sed; did you mean seed?"),
     ("strat_date = 2024-01-01", "did you mean start_date?"),
-    ("zzz = 1", "known keys: account, accounts, coins, component"),
+    ("zzz = 1", "known keys: account, accounts, bots, coins, component"),
     ("[data]\ngap = 'fail'", "unknown key data.gap; did you mean gaps?"),
     ("[account]\ninitialcash = 1", "unknown key account.initialcash; did you mean initial_cash?"),
     (
@@ -160,6 +161,26 @@ BAD = [
     ),
     ("[instrument.BTC]\ntick = 1", "unknown key instrument.BTC.tick; did you mean tick_size?"),
     ("[[component]]\nnam = 'x'", "unknown key component.nam; did you mean name?"),
+    ("[bots]\nlatency_ms = 5", "unknown key bots.latency_ms; did you mean request_latency_ms?"),
+    ("[venue.kucoin]\nspread = 5", "unknown key venue.kucoin.spread; did you mean spread_bps?"),
+    ("[venue.kucoin.faults]\ntimout = 0.1", "unknown key venue.kucoin.faults.timout; did you mean timeout?"),
+    # unmodified bots
+    ("[bots]\ncharge_cpu = true", "[bots] has no effect: no component has kind"),
+    ("[venue.kucoin]", "[venue] has no effect: no component has kind"),
+    (f"{COMPONENT}burst = 3", 'component thinker: burst has no effect without kind = "bot"'),
+    (f"{BOT}burst = 3", 'component thinker: burst has no effect without pace = "burst"'),
+    (f"{BOT}pace = 'burst'", 'component thinker: pace = "burst" needs burst'),
+    (f"{BOT}pace = 'burst'\nburst = 0", "component thinker: burst 0 is out of range; from 1 to"),
+    (f"{BOT}pace = 'burst'\nburst = 1\nphase = '2h'", "phase 2h is out of range; from 0s to 1h"),
+    (f"{BOT}params = {{ a = 1 }}", "component thinker: params has no effect on an unmodified bot"),
+    (f"{BOT}start_when = {{ file = '../x.json' }}", "start_when.file '../x.json' is not inside the working"),
+    (f"{BOT}on_exit = 'restart'", "on_exit 'restart' is not allowed; use fail or continue"),
+    (f"{BOT}[bots]\nrequest_latency_ms = 0", "bots.request_latency_ms 0 is out of range; above 0"),
+    (f"{BOT}[venue.kucoin]\nspread_bps = -1", "venue.kucoin.spread_bps -1 is out of range"),
+    (
+        f"{BOT}[venue.kucoin.faults]\ntimeout = 2",
+        "venue.kucoin.faults.timeout 2 is out of range; from 0 to 1",
+    ),
     # values of the wrong kind, with the right one
     ("seed = 'seven'", "seed must be a whole number, found text"),
     ("seed = 1.5", "seed must be a whole number"),
