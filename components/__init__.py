@@ -7,16 +7,20 @@
 """
 
 from components.client import Replay, connect
-from components.snapshot import Candle, Signals, Snapshot
+from components.snapshot import Candle, Model, Signals, Snapshot
+from components.training import Training, connect_training
 from orchestrator.protocol import FillState, Reason, TimeInForce
 
 __all__ = [
     "Candle",
     "FillState",
+    "Model",
     "Reason",
     "Replay",
     "Signals",
     "Snapshot",
     "TimeInForce",
+    "Training",
     "connect",
+    "connect_training",
 ]

@@ -24,7 +24,7 @@ from typing import Any, Self
 from components import checks
 from components.connection import Connection
 from components.history import Candles
-from components.snapshot import SignalBook, Snapshot, from_ns, to_ns, unknown_coin
+from components.snapshot import Model, SignalBook, Snapshot, from_ns, to_model, to_ns, unknown_coin
 from orchestrator.errors import ComponentError, ConfigError, ProtocolError
 from orchestrator.protocol import (
     NUMBER_DIGITS_MAX,
@@ -46,6 +46,7 @@ from orchestrator.protocol import (
     Stop,
     SubmitOrder,
     TimeInForce,
+    Welcome,
 )
 
 __all__ = ["Account", "Replay", "connect"]
@@ -117,10 +118,17 @@ class Replay:
         Tick size, lot size and minimum notional by coin.
     params
         The component's `params` of replay.toml, read-only.
+    models
+        By coin, the trained model that is in use; coins without one are absent.
     """
 
     def __init__(self, connection: Connection) -> None:
         welcome = connection.welcome
+        if not isinstance(welcome, Welcome):
+            connection.close()
+            raise ConfigError(
+                "this process was started as a trainer; call connect_training() in it, not connect()"
+            )
         self.name = welcome.component
         self.coins = welcome.coins
         self.currency = welcome.currency
@@ -129,6 +137,7 @@ class Replay:
         self.end = from_ns(welcome.sim_end_ns)
         self.instruments: Mapping[str, InstrumentRules] = MappingProxyType(welcome.instruments)
         self.params: Mapping[str, Any] = MappingProxyType(welcome.params)
+        self.models: Mapping[str, Model] = MappingProxyType({})
         self._connection = connection
         self._places = {coin: place for place, coin in enumerate(self.coins)}
         self._signals = SignalBook(self.coins, {})
@@ -177,6 +186,9 @@ class Replay:
                     self._signals = self._signals.updated(wire.news.signals)
                 if wire.news.account is not None:
                     self._account = Account(wire.news.account, self.coins)
+                if wire.news.models:
+                    models = {model.coin: to_model(model) for model in wire.news.models}
+                    self.models = MappingProxyType({**self.models, **models})
             self._snapshot = snapshot = Snapshot(wire, self._places, self._signals)
             self._has_queried = False
             yield snapshot

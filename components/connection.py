@@ -19,6 +19,8 @@ from orchestrator.protocol import (
     Hello,
     OrchestratorMessage,
     Refused,
+    TrainerMessage,
+    TrainingWelcome,
     Welcome,
 )
 
@@ -64,15 +66,15 @@ class Connection:
             self.close()
             raise
 
-    def _receive_welcome(self) -> Welcome:
+    def _receive_welcome(self) -> Welcome | TrainingWelcome:
         answer = self.receive(slices_max=_WELCOME_SLICES)
         if isinstance(answer, Refused):
             raise ProtocolError(f"the orchestrator refused this component: {answer.reason}")
-        if not isinstance(answer, Welcome):
+        if not isinstance(answer, Welcome | TrainingWelcome):
             raise ProtocolError(f"the orchestrator answered a hello with {type(answer).__name__}")
         return answer
 
-    def send(self, message: ComponentMessage) -> None:
+    def send(self, message: ComponentMessage | TrainerMessage) -> None:
         """Send one message.
 
         Raises

@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 import struct
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from orchestrator import protocol
 from orchestrator.errors import ConfigError
 from orchestrator.protocol import CandleFlag, Fill, OrderEnd, Reason, SignalValue
 
-__all__ = ["Candle", "Signals", "Snapshot", "from_ns", "to_ns", "unknown_coin"]
+__all__ = ["Candle", "Model", "Signals", "Snapshot", "from_ns", "to_model", "to_ns", "unknown_coin"]
 
 _PRICES = struct.Struct("<5d")
 _OPEN_TIME = struct.Struct("<q")
@@ -67,6 +68,20 @@ class Candle(NamedTuple):
     open_time: dt.datetime
     is_new: bool  # it closed at this snapshot's time
     is_stale: bool  # a candle should have closed at this time and none exists
+
+
+class Model(NamedTuple):
+    """A trained model of one coin."""
+
+    coin: str
+    path: Path  # the folder of its files
+    train_until: dt.datetime  # it was made of candles that closed at or before this time
+    digest: str  # over its files
+
+
+def to_model(message: protocol.TrainedModel) -> Model:
+    """Return a model as components see it."""
+    return Model(message.coin, Path(message.path), from_ns(message.train_until_ns), message.digest)
 
 
 class Signals(Mapping[str, SignalValue]):
@@ -144,6 +159,8 @@ class Snapshot:
     fills, rejections, ends
         What happened to the component's own orders since it was last woken; `ends` are cancellations and
         expiries.
+    models
+        Trained models that came into use since it was last woken; `Replay.models` has those in use.
     """
 
     __slots__ = (
@@ -151,6 +168,7 @@ class Snapshot:
         "_wire",
         "ends",
         "fills",
+        "models",
         "rejections",
         "sequence",
         "signals",
@@ -169,6 +187,7 @@ class Snapshot:
         self.fills: tuple[Fill, ...] = news.fills if news is not None else ()
         self.rejections: tuple[OrderEnd, ...] = news.rejections if news is not None else ()
         self.ends: tuple[OrderEnd, ...] = news.ends if news is not None else ()
+        self.models = tuple(map(to_model, news.models)) if news is not None else ()
 
     @property
     def time(self) -> dt.datetime:

@@ -59,10 +59,14 @@ __all__ = [
     "Stop",
     "SubmitOrder",
     "TimeInForce",
+    "TrainedModel",
+    "TrainerMessage",
+    "TrainingQuery",
+    "TrainingWelcome",
     "Welcome",
 ]
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 """Raised when a message changes shape; a hello with another version is refused."""
 
 # What the orchestrator sets in a component's environment, and `components.connect` reads there.
@@ -123,6 +127,7 @@ class Reason(enum.IntFlag):
     TICK = 1  # a base candle of some coin closed
     ORDER = 2  # a fill, an end or a rejection of one of its own orders
     WAKE_UP = 4  # the time it asked for with `wake_at`
+    MODEL = 8  # a model was trained; only together with another reason
 
 
 class CandleFlag(enum.IntFlag):
@@ -221,6 +226,18 @@ class Acknowledgement(_Message, tag="ack", frozen=True):
 
 ComponentMessage = Hello | HistoryQuery | Acknowledgement
 
+
+class TrainingQuery(_Message, tag="training_history", frozen=True):
+    """A trainer asks for closed candles of a coin; nothing later than its training may be asked for."""
+
+    coin: str
+    timeframe: str  # such as "1h"; the run's own or a multiple of it
+    count: int | None = None  # the last ones; None: all from the beginning of the window
+    until_ns: int | None = None  # closed at or before; None: as late as the training sees
+
+
+TrainerMessage = Hello | TrainingQuery
+
 # ---------------------------------------------------------------- orchestrator -> component
 
 
@@ -295,6 +312,15 @@ class AccountState(_Message, frozen=True):
     holdings_held: dict[str, Decimal]  # coin -> part of it reserved for open orders
 
 
+class TrainedModel(_Message, frozen=True):
+    """A model that is in use from now on."""
+
+    coin: str
+    train_until_ns: int  # it was made of candles that closed at or before this time
+    path: str  # the folder of its files
+    digest: str  # over its files
+
+
 class News(_Message, frozen=True):
     """What concerns one component alone; absent from a snapshot when there is nothing of it."""
 
@@ -303,6 +329,7 @@ class News(_Message, frozen=True):
     rejections: tuple[OrderEnd, ...] = ()
     ends: tuple[OrderEnd, ...] = ()  # cancelled and expired
     account: AccountState | None = None  # only when it changed since it was last sent
+    models: tuple[TrainedModel, ...] = ()  # put in use since the component was last woken
 
 
 class Snapshot(_Message, frozen=True):
@@ -353,7 +380,25 @@ class Stop(_Message, tag="stop", frozen=True):
     reason: str
 
 
-OrchestratorMessage = Welcome | Refused | Frame | ClosedCandles | QueryRefused | Stop
+class TrainingWelcome(_Message, tag="training_welcome", frozen=True):
+    """Answer to a trainer's good hello: the one training that it is there for."""
+
+    run_id: str
+    component: str
+    coin: str  # whose model is to be made
+    coins: tuple[str, ...]  # of the run; candles of all of them may be asked for
+    currency: str
+    timeframe: str
+    timeframe_ns: int
+    train_from_ns: int  # candles that open at or after it can be seen
+    train_until_ns: int  # candles that close at or before it can be seen
+    output: str  # an empty folder for the model's files
+    export: str | None  # a folder of candle files that end at `train_until_ns`
+    seed: int
+    params: dict[str, object]
+
+
+OrchestratorMessage = Welcome | Refused | Frame | ClosedCandles | QueryRefused | Stop | TrainingWelcome
 
 # ---------------------------------------------------------------- spectators and control
 

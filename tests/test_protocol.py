@@ -23,6 +23,7 @@ from orchestrator.protocol import (
     PublishSignal,
     SpectatorMessage,
     SubmitOrder,
+    TrainerMessage,
 )
 
 ENCODE = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -30,6 +31,7 @@ ENCODE = msgspec.msgpack.Encoder(decimal_format="string").encode
 # Who says what to whom; a receiver decodes with the union of what it may hear.
 CONVERSATIONS: dict[str, Any] = {
     "component -> orchestrator": ComponentMessage,
+    "trainer -> orchestrator": TrainerMessage,
     "orchestrator -> component": OrchestratorMessage,
     "orchestrator -> spectators": SpectatorMessage,
     "operator -> orchestrator": ControlRequest,
