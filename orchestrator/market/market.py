@@ -79,8 +79,8 @@ class Market:
         self.notes = notes
         self._visible = {coin: _opened_before(columns, end_ns) for coin, columns in candles.items()}
         self._finer = finer or {}
-        self._resampled: dict[tuple[str, int], Candles] = {}
-        self._open_candles: dict[tuple[str, int], OpenCandles] = {}
+        self._resampled: dict[tuple[str, int, int], Candles] = {}
+        self._open_candles: dict[tuple[str, int, int], OpenCandles] = {}
         self.tick_times_ns = self._find_ticks()
         self.tick_count = len(self.tick_times_ns)
         self.data_digest = self._digest()
@@ -179,12 +179,50 @@ class Market:
         self._require_coin(coin)
         if count < 1:
             raise ConfigError(f"history of {count} candles is not possible; ask for at least 1")
-        timeframe_ns = self._multiple_ns(timeframe)
-        candles = self._of_timeframe(coin, timeframe_ns)
+        timeframe_ns, anchor_ns = self._grid_of(timeframe, None)
+        candles = self._of_grid(coin, timeframe_ns, anchor_ns)
         stop = int(candles.open_times_ns.searchsorted(sim_time_ns - timeframe_ns, "right"))
         return candles.block(slice(max(0, stop - count), stop))
 
-    def open_candle(self, coin: str, timeframe: str, sim_time_ns: int) -> Candle | None:
+    def closed_between(
+        self,
+        coin: str,
+        timeframe: str,
+        first_open_ns: int,
+        last_open_ns: int,
+        sim_time_ns: int,
+        limit: int,
+        *,
+        anchor_ns: int | None = None,
+    ) -> Columns:
+        """Return the last `limit` candles that open within two times and are closed as of a third, oldest first.
+
+        Parameters
+        ----------
+        first_open_ns, last_open_ns
+            Both ends belong to it.
+        limit
+            At least 1.
+        anchor_ns
+            One open time of the timeframe's grid, for those who count weeks as another exchange does; None: as
+            this market's exchange does.
+
+        Raises
+        ------
+        ConfigError
+            As `history` does.
+        """
+        self._require_coin(coin)
+        timeframe_ns, anchor_ns = self._grid_of(timeframe, anchor_ns)
+        candles = self._of_grid(coin, timeframe_ns, anchor_ns)
+        times = candles.open_times_ns
+        stop = int(times.searchsorted(min(last_open_ns, sim_time_ns - timeframe_ns), "right"))
+        start = int(times.searchsorted(first_open_ns, "left"))
+        return candles.block(slice(max(start, stop - limit, 0), max(stop, start)))
+
+    def open_candle(
+        self, coin: str, timeframe: str, sim_time_ns: int, *, anchor_ns: int | None = None
+    ) -> Candle | None:
         """Return the candle of a timeframe that is still open at the time, of what is closed of it by then.
 
         Its `close_time_ns` is when it will close. None while none of its base candles is closed, always for the
@@ -196,10 +234,9 @@ class Market:
             If the coin is not in the run or the timeframe is not a multiple of the run's.
         """
         self._require_coin(coin)
-        timeframe_ns = self._multiple_ns(timeframe)
-        key = (coin, timeframe_ns)
+        timeframe_ns, anchor_ns = self._grid_of(timeframe, anchor_ns)
+        key = (coin, timeframe_ns, anchor_ns)
         if key not in self._open_candles:
-            anchor_ns = grid_anchor_ns(self.exchange, timeframe_ns)
             self._open_candles[key] = OpenCandles(
                 self._visible[coin], self.timeframe_ns, timeframe_ns, anchor_ns
             )
@@ -209,28 +246,30 @@ class Market:
         if coin not in self._visible:
             raise ConfigError(f"coin {coin!r} is not in this run; its coins are {', '.join(self.coins)}")
 
-    def _multiple_ns(self, timeframe: str) -> int:
+    def _grid_of(self, timeframe: str, anchor_ns: int | None) -> tuple[int, int]:
+        # Length and an open time of a grid that contains the run's.
         timeframe_ns = parse_timeframe_ns(timeframe)
-        anchor_ns = grid_anchor_ns(self.exchange, timeframe_ns)
+        if anchor_ns is None:
+            anchor_ns = grid_anchor_ns(self.exchange, timeframe_ns)
+        anchor_ns %= timeframe_ns  # one grid has one name
         if timeframe_ns % self.timeframe_ns or (anchor_ns - self._anchor_ns) % self.timeframe_ns:
             raise ConfigError(
                 f"timeframe {timeframe} cannot be made of this run's {self.timeframe} candles; "
                 f"use {self.timeframe} or a multiple of it"
             )
-        return timeframe_ns
+        return timeframe_ns, anchor_ns
 
     @property
     def _anchor_ns(self) -> int:
         return grid_anchor_ns(self.exchange, self.timeframe_ns)
 
-    def _of_timeframe(self, coin: str, timeframe_ns: int) -> Candles:
+    def _of_grid(self, coin: str, timeframe_ns: int, anchor_ns: int) -> Candles:
         # A longer candle depends on nothing outside its own interval, so all of them can be made at once;
         # who asks as of a time gets those that are closed by then.
         if timeframe_ns == self.timeframe_ns:
             return self._visible[coin]
-        key = (coin, timeframe_ns)
+        key = (coin, timeframe_ns, anchor_ns)
         if key not in self._resampled:
-            anchor_ns = grid_anchor_ns(self.exchange, timeframe_ns)
             self._resampled[key] = resample(self._visible[coin], timeframe_ns, anchor_ns)
         return self._resampled[key]
 
