@@ -16,7 +16,7 @@ from orchestrator.analysis.trades import TradeBook, trades_of
 from orchestrator.config import NS_PER_DAY
 from orchestrator.errors import DataError
 from orchestrator.runs.layout import CONFIG_FILE
-from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, MODELS_FILE, RECORD_TYPES
 from orchestrator.runs.reader import Run
 
 __all__ = ["Study", "study_run"]
@@ -70,6 +70,8 @@ def _require_files(run: Run) -> None:
     # Each is made when a run begins: an absent one was lost, and without it every figure would be wrong.
     for name in (CONFIG_FILE, *RECORD_TYPES):
         if name == CASH_FLOWS_FILE and not _may_owe(run):
+            continue
+        if name == MODELS_FILE and "training" not in run.configuration:
             continue
         if not (run.directory / name).is_file():
             raise DataError(f"{run.directory / name} is missing; restore it from a copy of the run")

@@ -9,8 +9,8 @@ not over Parquet bytes, which depend on the writer's version and on when it was 
   float64, all little-endian, 8 bytes each; negative zero counts as zero, and every NaN is the same NaN.
 
 The run's digest is SHA-256 over these digests (32 bytes each) in the order orders, order events, fills,
-signals, equity, and cash flows where the run has that file. Every hash is fed as the run goes, so the same
-rows give the same digest however they were cut into writes.
+signals, equity, then cash flows and models where the run has these files. Every hash is fed as the run goes, so
+the same rows give the same digest however they were cut into writes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ import numpy as np
 
 from orchestrator.errors import DataError
 from orchestrator.runs.layout import EQUITY_FILE
-from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, MODELS_FILE, RECORD_TYPES
 from orchestrator.runs.records import EquityRows
 
 __all__ = ["RESULT_FILES", "Checkpoint", "RunDigest", "canonical_equity", "digest_of_run"]
 
-RESULT_FILES: Final = (*(name for name in RECORD_TYPES if name != CASH_FLOWS_FILE), EQUITY_FILE)
-"""The files that every run's digest covers, in its order; cash flows follow where a run has them."""
+RESULT_FILES: Final = (
+    *(name for name in RECORD_TYPES if name not in (CASH_FLOWS_FILE, MODELS_FILE)),
+    EQUITY_FILE,
+)
+"""The files that every run's digest covers, in its order; cash flows and models follow where a run has them."""
 
 _CHUNK: Final = 1 << 20
 
@@ -53,10 +56,15 @@ class RunDigest:
         The coins of the run in their order, which name the columns of the equity rows.
     has_cash_flows
         Whether the run has a file of cash flows.
+    has_models
+        Whether the run has a file of models.
     """
 
-    def __init__(self, coins: Iterable[str], *, has_cash_flows: bool = False) -> None:
-        names = (*RESULT_FILES, CASH_FLOWS_FILE) if has_cash_flows else RESULT_FILES
+    def __init__(
+        self, coins: Iterable[str], *, has_cash_flows: bool = False, has_models: bool = False
+    ) -> None:
+        more = {CASH_FLOWS_FILE: has_cash_flows, MODELS_FILE: has_models}
+        names = (*RESULT_FILES, *(name for name, is_there in more.items() if is_there))
         self._hashes = {name: hashlib.sha256() for name in names}
         columns = ["sequence", "time_ns", "cash", "equity", *(f"qty_{coin}" for coin in coins)]
         self.update(EQUITY_FILE, (",".join(columns) + "\n").encode())
@@ -110,7 +118,11 @@ def digest_of_run(directory: Path, coins: Iterable[str], equity: EquityRows) -> 
     DataError
         If a file cannot be read.
     """
-    digest = RunDigest(coins, has_cash_flows=(directory / CASH_FLOWS_FILE).exists())
+    digest = RunDigest(
+        coins,
+        has_cash_flows=(directory / CASH_FLOWS_FILE).exists(),
+        has_models=(directory / MODELS_FILE).exists(),
+    )
     for name in RECORD_TYPES:
         try:
             with (directory / name).open("rb") as stream:

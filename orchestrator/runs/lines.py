@@ -26,18 +26,30 @@ from orchestrator.protocol import SignalValue
 from orchestrator.runs.records import (
     CashFlowRecord,
     FillRecord,
+    ModelRecord,
     OrderEventRecord,
     OrderRecord,
     Record,
     SignalRecord,
 )
 
-__all__ = ["CASH_FLOWS_FILE", "RECORD_TYPES", "encode_line", "number_text", "time_ns_from_text", "time_text"]
+__all__ = [
+    "CASH_FLOWS_FILE",
+    "MODELS_FILE",
+    "RECORD_TYPES",
+    "encode_line",
+    "number_text",
+    "time_ns_from_text",
+    "time_text",
+]
 
 _NS_PER_SECOND: Final = 1_000_000_000
 
 CASH_FLOWS_FILE: Final = "cash_flows.jsonl"
 """A result file of runs whose accounts may owe; other runs do not have it, and their digests leave it out."""
+
+MODELS_FILE: Final = "models.jsonl"
+"""A result file of runs with training; other runs do not have it, and their digests leave it out."""
 
 RECORD_TYPES: Final[dict[str, type[Record]]] = {
     "orders.jsonl": OrderRecord,
@@ -45,6 +57,7 @@ RECORD_TYPES: Final[dict[str, type[Record]]] = {
     "fills.jsonl": FillRecord,
     "signals.jsonl": SignalRecord,
     CASH_FLOWS_FILE: CashFlowRecord,
+    MODELS_FILE: ModelRecord,
 }
 """Which records each line file holds, in the order in which the digest takes the files."""
 

@@ -21,7 +21,7 @@ from orchestrator.errors import DataError
 from orchestrator.runs.digest import Checkpoint, digest_of_run
 from orchestrator.runs.equity import read_parquet, read_stream
 from orchestrator.runs.layout import CONFIG_FILE, DIGESTS_FILE, EQUITY_FILE, EQUITY_STREAM
-from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
+from orchestrator.runs.lines import CASH_FLOWS_FILE, MODELS_FILE, RECORD_TYPES
 from orchestrator.runs.manifest import Counts, RunManifest, RunStatus, read_manifest, with_true_status
 from orchestrator.runs.records import EquityRows
 
@@ -117,6 +117,11 @@ class Run:
     def cash_flows(self) -> list[Row]:
         """Lines of cash_flows.jsonl; none in a run of spot accounts, which has no such file."""
         return self._rows(CASH_FLOWS_FILE)
+
+    @cached_property
+    def models(self) -> list[Row]:
+        """Lines of models.jsonl; none in a run without training, which has no such file."""
+        return self._rows(MODELS_FILE)
 
     @cached_property
     def equity(self) -> EquityRows:

@@ -18,6 +18,7 @@ __all__ = [
     "CashFlowRecord",
     "EquityRows",
     "FillRecord",
+    "ModelRecord",
     "OrderEventRecord",
     "OrderRecord",
     "Record",
@@ -98,6 +99,17 @@ class CashFlowRecord(_Record, frozen=True, kw_only=True):
     rate: Decimal  # fraction of the basis; of interest per year
 
 
+class ModelRecord(_Record, frozen=True, kw_only=True):
+    """models.jsonl: what became of one training; only runs with `[training]` have it."""
+
+    coin: str
+    train_from: int  # Unix seconds; the candles that the training could see
+    train_until: int
+    use_from: int  # Unix seconds, when the model comes into use
+    state: str  # trained, kept (the training failed and the old model stays), given (trained before the run)
+    digest: str  # over the model's files: those of the model in use where the old one was kept
+
+
 class EquityRows(msgspec.Struct, frozen=True, kw_only=True):
     """equity.parquet: consecutive ticks, holdings marked at the last close of each coin.
 
@@ -111,4 +123,4 @@ class EquityRows(msgspec.Struct, frozen=True, kw_only=True):
     quantities: npt.NDArray[np.float64]
 
 
-Record = OrderRecord | OrderEventRecord | FillRecord | SignalRecord | CashFlowRecord
+Record = OrderRecord | OrderEventRecord | FillRecord | SignalRecord | CashFlowRecord | ModelRecord

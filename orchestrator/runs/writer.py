@@ -30,7 +30,7 @@ from orchestrator.runs.layout import (
     write_failure,
     write_file,
 )
-from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES, encode_line
+from orchestrator.runs.lines import CASH_FLOWS_FILE, MODELS_FILE, RECORD_TYPES, encode_line
 from orchestrator.runs.manifest import Counts, RunManifest, process_start_time, write_manifest
 from orchestrator.runs.records import EquityRows, FillRecord, OrderRecord, Record
 
@@ -52,15 +52,20 @@ class RunWriter:
     """
 
     def __init__(
-        self, directory: Path, coins: Sequence[str], manifest: RunManifest, *, has_cash_flows: bool
+        self,
+        directory: Path,
+        coins: Sequence[str],
+        manifest: RunManifest,
+        *,
+        has_cash_flows: bool,
+        has_models: bool,
     ) -> None:
         self.directory = directory
         self._coins = tuple(coins)
         self._manifest = manifest
-        self._digest = RunDigest(coins, has_cash_flows=has_cash_flows)
-        self._line_files = {
-            name: kind for name, kind in RECORD_TYPES.items() if has_cash_flows or name != CASH_FLOWS_FILE
-        }
+        self._digest = RunDigest(coins, has_cash_flows=has_cash_flows, has_models=has_models)
+        is_there = {CASH_FLOWS_FILE: has_cash_flows, MODELS_FILE: has_models}
+        self._line_files = {name: kind for name, kind in RECORD_TYPES.items() if is_there.get(name, True)}
         self._files = _open_files(directory, (*self._line_files, EQUITY_STREAM, DIGESTS_FILE))
         self._lines: dict[type[Record], list[bytes]] = {kind: [] for kind in self._line_files.values()}
         self._equity: list[EquityRows] = []
@@ -76,6 +81,7 @@ class RunWriter:
         config_toml: str,
         manifest: RunManifest,
         has_cash_flows: bool = False,
+        has_models: bool = False,
     ) -> RunWriter:
         """Create the run directory with config.toml, run.json and the empty result files.
 
@@ -91,6 +97,8 @@ class RunWriter:
             What is known at the start; the process fields are filled in with this process when absent.
         has_cash_flows
             Whether its accounts may owe, so that there is a file of cash flows.
+        has_models
+            Whether models are trained or given, so that there is a file of models.
 
         Raises
         ------
@@ -111,7 +119,7 @@ class RunWriter:
             write_file(directory / CONFIG_FILE, config_toml.encode())
             write_file(directory / EQUITY_STREAM, schema_message(coins))
             write_manifest(directory, manifest)
-            return cls(directory, coins, manifest, has_cash_flows=has_cash_flows)
+            return cls(directory, coins, manifest, has_cash_flows=has_cash_flows, has_models=has_models)
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise write_failure(error, f"no run was started in {directory}") from error
