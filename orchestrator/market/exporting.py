@@ -20,7 +20,7 @@ from orchestrator.market.mapped import map_series
 from orchestrator.market.series import SeriesKey
 from orchestrator.market.spans import Span
 
-__all__ = ["FORMATS", "ExportFormat", "export_series"]
+__all__ = ["FORMATS", "ExportFormat", "candles_csv", "export_series"]
 
 ExportFormat = Literal["csv", "parquet", "feather"]
 FORMATS: Final[tuple[ExportFormat, ...]] = ("csv", "parquet", "feather")
@@ -78,7 +78,8 @@ def _table(times: Any, name: str, candles: Candles) -> Any:
     return pa.table([times, *(arrow_array(column) for column in candles.values)], names=[name, *VALUES])
 
 
-def _csv(candles: Candles) -> memoryview:
+def candles_csv(candles: Candles) -> memoryview:
+    """Return candles as CSV: time (Unix seconds), open, high, low, close, volume, with a header."""
     from pyarrow import csv  # noqa: PLC0415 - only this command needs it
 
     sink = pa.BufferOutputStream()
@@ -109,4 +110,4 @@ def _feather(candles: Candles) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-_WRITERS: Final = {"csv": _csv, "parquet": _parquet, "feather": _feather}
+_WRITERS: Final = {"csv": candles_csv, "parquet": _parquet, "feather": _feather}

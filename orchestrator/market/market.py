@@ -159,6 +159,10 @@ class Market:
         ranges: npt.NDArray[np.float64] = (candles.high[rows] - candles.low[rows]) / candles.open[rows]
         return ranges
 
+    def coin_begin_ns(self, coin: str) -> int:
+        """Return the open time of the coin's first cached candle, warm-up included."""
+        return int(self._visible[coin].open_times_ns[0])
+
     def coin_end_ns(self, coin: str) -> int:
         """Return the close of the coin's last candle inside the run."""
         candles = self._visible[coin]
