@@ -92,6 +92,8 @@ def _part(name: str, bps: Decimal, fill: Row, model: ExecutionModelSettings) -> 
                 f"{number_text(model.impact_bps)} x sqrt({number_text(fill['qty'])} / {_about(volume)}), "
                 "quantity over the volume of the last closed candle"
             )
+        if name == SlippagePart.SPREAD and bps != model.half_spread_bps:
+            return "half the spread of the emulated exchange that the order came by (venue.NAME.spread_bps)"
         if name == SlippagePart.SPREAD:
             return f"half_spread_bps = {number_text(model.half_spread_bps)}"
         if name == SlippagePart.LIMIT:

@@ -259,7 +259,9 @@ class Exchange:
         if reason is not None:
             return reason
         price = self._settlement.hold_price(event.side, event.limit_price, event.stop_price, close)
-        order = self._settlement.order_type(event, arrival_time_ns=arrival_ns, hold_price=price)
+        order = self._settlement.order_type(
+            event, arrival_time_ns=arrival_ns, hold_price=price, side_factor=self._model.side_of(event)
+        )
         return self._settlement.refusal(order, order.qty, price) or order
 
     # ------------------------------------------------------------ cancels and replaces

@@ -12,7 +12,7 @@ from orchestrator.exchange.events import OrderArrived, OrderTriggered
 from orchestrator.exchange.liquidity import Budget
 from orchestrator.exchange.market_view import Candle, FinerCandles, MarketView
 from orchestrator.exchange.models import FillModel
-from orchestrator.exchange.money import ONE, ZERO, from_float
+from orchestrator.exchange.money import ZERO, from_float
 from orchestrator.exchange.orders import Order, OrderStatus
 from orchestrator.exchange.settlement import Outcomes, Settlement, Trade, identity
 from orchestrator.exchange.slippage import Conditions, Quote, quote_limit, quote_taker
@@ -46,8 +46,6 @@ class Execution:
         self._model = model
         self._books = books
         self._settlement = settlement
-        # Candles are the middle: what a buy pays is above it, what a sell brings below.
-        self._sides = {Side.BUY: ONE + model.half_spread, Side.SELL: ONE - model.half_spread}
 
     # ------------------------------------------------------------ arrivals and openings
 
@@ -60,9 +58,7 @@ class Execution:
         """Judge an order that has just arrived, or whose prices have just changed."""
         if order.is_stop:
             opening = self._market.opening_at(order.coin, sim_time_ns)
-            if opening is None or not _has_reached(
-                order, from_float(opening.price) * self._sides[order.side]
-            ):
+            if opening is None or not _has_reached(order, from_float(opening.price) * order.side_factor):
                 self._rest(order, OrderStatus.ARMED, sim_time_ns)
                 return
             self._trigger(order, sim_time_ns, out)
@@ -88,13 +84,12 @@ class Execution:
             order, budget, reference, opening.open_time_ns, conditions.volume, conditions, rule
         )
         if order.limit_price is not None and _is_worse(order.side, trade.quote.price, order.limit_price):
-            if _is_worse(order.side, reference * self._sides[order.side], order.limit_price):
+            if _is_worse(order.side, reference * order.side_factor, order.limit_price):
                 self._rest_or_end(order, sim_time_ns, out)
                 return
             # A venue would let it take: it does, at the worst price that it allows.
-            quote = quote_limit(
-                self._model.slippage, order.side, reference, order.limit_price, trade.qty, conditions
-            )
+            models = self._model.slippage_for(order.request)
+            quote = quote_limit(models, order.side, reference, order.limit_price, trade.qty, conditions)
             trade = trade._replace(quote=quote, rule=Rule.TAKER_LIMIT)
         self._trade_and_wait(order, trade, budget, sim_time_ns, out)
 
@@ -110,7 +105,8 @@ class Execution:
     ) -> Trade:
         instrument = self._books[order.coin].instrument
         qty = self._cut(order, budget)
-        quote = quote_taker(self._model.slippage, order.side, reference, qty, conditions, instrument)
+        models = self._model.slippage_for(order.request)
+        quote = quote_taker(models, order.side, reference, qty, conditions, instrument)
         return Trade(qty, quote, reference, reference_open_time_ns, volume, conditions, rule)
 
     def _cut(self, order: Order, budget: Budget) -> Decimal:
@@ -203,7 +199,7 @@ class Execution:
         for order in orders:
             # A buy limit and a sell stop ask how low the candle went on their side, the others how high.
             extreme = low if (order.side is Side.BUY) is not order.is_stop else high
-            price = extreme * self._sides[order.side]
+            price = extreme * order.side_factor
             if _has_reached(order, price) if order.is_stop else self._is_hit(order, price):
                 yield order
 

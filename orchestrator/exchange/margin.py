@@ -72,6 +72,7 @@ class Margin:
         else:
             raise InvariantError("an exchange of perpetual contracts was built without funding rates")
         self.settlement = MarginSettlement(model, books, self.accounts, self.marks, terms, self._payments)
+        self._model = model
         self._books = books
         self._counter = 0  # of liquidation orders
         self._judgements = 0
@@ -131,4 +132,9 @@ class Margin:
             side=Side.SELL if qty > 0 else Side.BUY,
             qty=abs(qty),
         )
-        return self.settlement.order_type(request, arrival_time_ns=sim_time_ns, hold_price=ZERO)
+        return self.settlement.order_type(
+            request,
+            arrival_time_ns=sim_time_ns,
+            hold_price=ZERO,
+            side_factor=self._model.side_of(request),
+        )

@@ -6,10 +6,11 @@ from decimal import Decimal, localcontext
 from typing import NamedTuple, TypeVar
 
 from orchestrator.errors import ConfigError
+from orchestrator.exchange.events import OrderRequested
 from orchestrator.exchange.fees import FeeModel, FeeTier, MakerTakerFees, TieredFees
 from orchestrator.exchange.latency import FixedLatency, LatencyModel, LognormalLatency, UniformLatency
 from orchestrator.exchange.liquidity import LiquidityModel, ShareOfVolume, UnlimitedLiquidity
-from orchestrator.exchange.money import BPS, EXACT
+from orchestrator.exchange.money import BPS, EXACT, ONE
 from orchestrator.exchange.slippage import (
     FixedSlippage,
     HalfSpread,
@@ -18,6 +19,7 @@ from orchestrator.exchange.slippage import (
     VolatilityScaledSlippage,
 )
 from orchestrator.execution_settings import ExecutionModelSettings
+from orchestrator.protocol import Side
 
 __all__ = ["FillModel", "build_fill_model"]
 
@@ -34,6 +36,19 @@ class FillModel(NamedTuple):
     is_touch_enough: bool  # whether a resting limit fills when it is only touched
     half_spread: Decimal  # from the middle, which candles are taken for; a fraction of the price
     is_pessimistic: bool  # whether stops are served before limits within a candle
+
+    def slippage_for(self, request: OrderRequested) -> tuple[SlippageModel, ...]:
+        """Return the parts of an order's slippage; it may have a half-spread of its own."""
+        if request.half_spread_bps is None:
+            return self.slippage
+        others = tuple(part for part in self.slippage if not isinstance(part, HalfSpread))
+        return (*others, HalfSpread(request.half_spread_bps)) if request.half_spread_bps else others
+
+    def side_of(self, request: OrderRequested) -> Decimal:
+        """Return what the middle is multiplied by for what a buy pays or a sell brings at once."""
+        own = request.half_spread_bps
+        half_spread = self.half_spread if own is None else own * BPS
+        return ONE + half_spread if request.side is Side.BUY else ONE - half_spread
 
 
 def build_fill_model(settings: ExecutionModelSettings, seed: int) -> FillModel:

@@ -17,7 +17,7 @@ from typing import Final
 
 from orchestrator.errors import CausalityError, InvariantError
 from orchestrator.exchange.events import OrderOutcome, OrderRequested
-from orchestrator.exchange.money import ZERO, round_up_8
+from orchestrator.exchange.money import ONE, ZERO, round_up_8
 from orchestrator.protocol import OrderType, Side, TimeInForce
 
 __all__ = ["Order", "OrderStatus"]
@@ -60,6 +60,8 @@ class Order:
         When it reaches the market.
     hold_price
         Quote currency per unit of base that a buy holds, fees included; 0 for a sell, which holds base.
+    side_factor
+        What the middle, which candles are taken for, is multiplied by for the side that the order trades with.
 
     Notes
     -----
@@ -83,11 +85,19 @@ class Order:
         "qty",
         "request",
         "side",
+        "side_factor",
         "status",
         "stop_price",
     )
 
-    def __init__(self, request: OrderRequested, *, arrival_time_ns: int, hold_price: Decimal) -> None:
+    def __init__(
+        self,
+        request: OrderRequested,
+        *,
+        arrival_time_ns: int,
+        hold_price: Decimal,
+        side_factor: Decimal = ONE,
+    ) -> None:
         self.request = request
         self.client_order_id = request.client_order_id
         self.coin = request.coin
@@ -100,6 +110,7 @@ class Order:
         self.active_since_ns = arrival_time_ns  # candles before it say nothing about the order
         self.latest_request_ns = arrival_time_ns  # cancels and replaces do not overtake one another
         self.hold_price = hold_price
+        self.side_factor = side_factor
         self.hold = ZERO  # quote for a buy, base for a sell
         self.filled_qty = ZERO
         self.is_triggered = False

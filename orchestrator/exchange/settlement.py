@@ -109,7 +109,8 @@ class Settlement:
         # A smaller quantity has less impact.
         if trade.conditions is None:
             return trade.quote
-        slippage, side, reference = self._model.slippage, order.side, trade.reference
+        side, reference = order.side, trade.reference
+        slippage = self._model.slippage_for(order.request)
         if trade.rule is Rule.TAKER_LIMIT:
             return quote_limit(slippage, side, reference, trade.quote.price, trade.qty, trade.conditions)
         instrument = self._books[order.coin].instrument
