@@ -20,6 +20,7 @@ from orchestrator.venues.http import VenueRequest, VenueResponse
 from orchestrator.venues.ids import IdSource
 from orchestrator.venues.market_data import MarketData
 from orchestrator.venues.orders import OrderStore
+from orchestrator.venues.robinhood import Robinhood
 from orchestrator.venues.venue import Call, Venue, VenueContext
 
 __all__ = ["VENUES", "RequestCount", "Venues"]
