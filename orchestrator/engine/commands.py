@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.engine.bots import BotProcess
-from orchestrator.protocol import Fill, Snapshot
+from orchestrator.protocol import Fill, Snapshot, TrainedModel
 from orchestrator.runs.records import EquityRows, Record
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "GrantTurn",
     "PublishFill",
     "PublishSnapshot",
+    "PutModelsInUse",
+    "TrainModels",
     "WakeComponent",
     "Write",
     "WriteEquity",
@@ -41,6 +43,18 @@ class GrantTurn(_Command, frozen=True, gc=False):
     horizon_ns: int  # a sleep that ends by then needs no message
     has_open_orders: bool  # of its account
     answer: Any  # of an exchange; None: it had asked for none
+
+
+class TrainModels(_Command, frozen=True, gc=False):
+    """Have the models of all coins trained as of now and tell the engine; until then time stands still."""
+
+    sim_time_ns: int
+
+
+class PutModelsInUse(_Command, frozen=True, gc=False):
+    """Let the links to the models in use lead to these; components are told with their next snapshot."""
+
+    models: tuple[TrainedModel, ...]
 
 
 class PublishSnapshot(_Command, frozen=True, gc=False):
@@ -74,4 +88,14 @@ class Checkpoint(_Command, frozen=True, gc=False):
     sequence: int
 
 
-Command = WakeComponent | GrantTurn | PublishSnapshot | PublishFill | Write | WriteEquity | Checkpoint
+Command = (
+    WakeComponent
+    | GrantTurn
+    | TrainModels
+    | PutModelsInUse
+    | PublishSnapshot
+    | PublishFill
+    | Write
+    | WriteEquity
+    | Checkpoint
+)

@@ -24,6 +24,8 @@ from orchestrator.engine.commands import (
     GrantTurn,
     PublishFill,
     PublishSnapshot,
+    PutModelsInUse,
+    TrainModels,
     WakeComponent,
     Write,
     WriteEquity,
@@ -36,6 +38,7 @@ from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
 from orchestrator.engine.price_feed import PriceFeed, TickSource
 from orchestrator.engine.requests import ComponentPlace, RequestDesk
 from orchestrator.engine.signals import SignalBoard
+from orchestrator.engine.trainings import TrainingOutcome, TrainingTimes, model_record, new_models
 from orchestrator.engine.turns import Turn, Turns, sdk_turns
 from orchestrator.errors import CausalityError, ComponentError, ConfigError, ProtocolError
 from orchestrator.exchange.events import (
@@ -70,6 +73,7 @@ from orchestrator.protocol import (
     SetWakeUp,
     Snapshot,
     SubmitOrder,
+    TrainedModel,
 )
 from orchestrator.runs.records import SignalRecord
 
@@ -85,6 +89,7 @@ WAKE_UPS_MAX = 10_000
 """How many wake-ups a component may wait for at a time."""
 
 _CHECKPOINT_SEQUENCES = 1_000
+_NO_TRAININGS = TrainingTimes()
 
 _TIMER_KINDS = {
     TimerKind.FUNDING: EventKind.FUNDING,
@@ -95,7 +100,8 @@ _TIMER_KINDS = {
     TimerKind.ARRIVAL: EventKind.ORDER,
 }
 
-_TICK, _WAKE_UP = int(Reason.TICK), int(Reason.WAKE_UP)  # plain numbers: flags are slow to combine
+# Plain numbers: flags are slow to combine.
+_TICK, _WAKE_UP, _MODEL = int(Reason.TICK), int(Reason.WAKE_UP), int(Reason.MODEL)
 
 _AT_ONCE = (OrderFilled, OrderCancelled, OrderExpired)
 _LATER = (OrderRejected, RequestRefused)
@@ -114,6 +120,16 @@ class _BotDue(msgspec.Struct, frozen=True):
     """A blocked process of a bot goes on."""
 
     process: BotProcess
+
+
+class _TrainingDue(msgspec.Struct, frozen=True):
+    """The time of a training has come."""
+
+
+class _ModelsDue(msgspec.Struct, frozen=True):
+    """The embargo of models is over."""
+
+    models: tuple[TrainedModel, ...]
 
 
 class Engine:
@@ -141,6 +157,8 @@ class Engine:
         The emulated exchanges that bots call; without bots there are none.
     request_latency_ns
         What a bot's request costs of its time.
+    trainings
+        When models are trained.
     """
 
     def __init__(
@@ -157,6 +175,7 @@ class Engine:
         coin_ends: tuple[int, ...],
         venues: BotVenues | None = None,
         request_latency_ns: int = 0,
+        trainings: TrainingTimes = _NO_TRAININGS,
     ) -> None:
         self.clock = Clock(sim_start_ns)
         self.is_over = False
@@ -168,7 +187,7 @@ class Engine:
         self._exchange = exchange
         self._components = components
         self._feed = PriceFeed(market, marks)
-        self._queue: EventQueue[TimerDue | _WakeUp | _BotDue] = EventQueue()
+        self._queue: EventQueue[TimerDue | _WakeUp | _BotDue | _TrainingDue | _ModelsDue] = EventQueue()
         self._barrier = Barrier()
         self._board = SignalBoard(tuple(c.stage for c in components))
         self._mailboxes = tuple(Mailbox() for _ in components)
@@ -190,6 +209,14 @@ class Engine:
         self._wake_up_times: list[set[int]] = [set() for _ in components]
         self._requests = RequestDesk(components)
         self._account_versions: list[int | None] = [None] * len(components)
+        self._trainings = trainings
+        self._is_training_due = False  # at this moment, before anyone is woken
+        self.is_training = False
+        for number, time_ns in enumerate(trainings.times_ns, 1):
+            if time_ns == sim_start_ns:
+                self._is_training_due = True  # the clock stands there already
+            else:
+                self._queue.push(EventKey(time_ns, EventKind.TRAINING, 0, number), _TrainingDue())
         self._coin_ends: dict[int, list[str]] = {}
         # Against the last tick, not the end of the run, which may lie inside a candle of coins that go on.
         last_tick_ns = int(market.block(market.tick_count - 1, market.tick_count).times_ns[0])
@@ -274,7 +301,12 @@ class Engine:
         """
         if self.is_waiting:
             raise CausalityError(f"time cannot move while {', '.join(self.awaited)} are at work")
+        if self.is_training:
+            raise CausalityError("time cannot move while models are trained")
         commands = self._unfinished
+        if self._is_training_due:  # the first training, before the first sequence
+            self._begin_moment(commands)
+            return self.take_unfinished()
         self._granted.clear()
         due = self._queue.next_time_ns
         tick = self._feed.next_time_ns
@@ -300,6 +332,22 @@ class Engine:
                 for instruction in instructions:
                     self._commit(commands, place, instruction)
             self._give_next_turn(commands)
+        return self.take_unfinished()
+
+    def trained(self, outcomes: tuple[TrainingOutcome, ...]) -> list[Command]:
+        """Take what became of a training; the moment goes on."""
+        commands, now = self._unfinished, self.clock.sim_time_ns
+        self.is_training = False
+        embargo_ns = self._trainings.embargo_ns
+        for outcome in outcomes:
+            commands.append(Write(model_record(outcome, now, self.clock.sequence, embargo_ns)))
+        models = new_models(outcomes)
+        if not embargo_ns:
+            self._put_in_use(commands, models)
+        elif models and now + embargo_ns <= self._sim_end_ns:
+            # Of two trainings the later one's models are due later: one number is enough.
+            self._queue.push(EventKey(now + embargo_ns, EventKind.TRAINING, 1, 1), _ModelsDue(models))
+        self._give_next_turn(commands)
         return self.take_unfinished()
 
     def bot_begins(self, process: BotProcess) -> None:
@@ -383,7 +431,7 @@ class Engine:
         for mailbox in self._mailboxes:
             mailbox.reason |= _TICK  # every component gets every tick
         self._turns.add_all(self._sdk_turns)
-        self._give_next_turn(commands)
+        self._begin_moment(commands)
 
     def _advance_between_ticks(self, commands: list[Command], sim_time_ns: int) -> None:
         self.clock.advance(sim_time_ns)
@@ -401,13 +449,31 @@ class Engine:
             woken = tuple(place for place in turn.places if self._mailboxes[place].reason)
             if woken:
                 self._turns.add(Turn(turn.stage, woken[0], (), woken))
-        self._give_next_turn(commands)
+        self._begin_moment(commands)
+
+    def _begin_moment(self, commands: list[Command]) -> None:
+        if self._is_training_due:
+            self._is_training_due, self.is_training = False, True
+            commands.append(TrainModels(self.clock.sim_time_ns))
+        else:
+            self._give_next_turn(commands)
+
+    def _put_in_use(self, commands: list[Command], models: tuple[TrainedModel, ...]) -> None:
+        if models:
+            commands.append(PutModelsInUse(models))
+        for place, mailbox in enumerate(self._mailboxes):
+            if place not in self._bot_places:
+                mailbox.models.extend(models)
 
     def _handle_due(self, commands: list[Command], sim_time_ns: int) -> None:
         while (due := self._queue.pop_due(sim_time_ns)) is not None:
             key, event = due
             if isinstance(event, TimerDue):
                 self._exchange_handles(commands, event)
+            elif isinstance(event, _TrainingDue):
+                self._is_training_due = True
+            elif isinstance(event, _ModelsDue):
+                self._put_in_use(commands, event.models)
             elif isinstance(event, _BotDue):
                 if self._of_bots.is_due(event.process, key.source_counter):
                     self._turns.add(self._bot_turn(event.process))
@@ -448,7 +514,8 @@ class Engine:
         account = self._components[place].account
         version = self._exchange.account_version(account)
         has_account_news = version != self._account_versions[place]
-        if mailbox.reason == _TICK and not has_account_news and not self._board.has_news(place):
+        has_news = has_account_news or mailbox.models or self._board.has_news(place)
+        if mailbox.reason == _TICK and not has_news:
             mailbox.reason = 0
             return self._snapshot  # the same object for everyone: encoded once
         news = News(
@@ -457,9 +524,11 @@ class Engine:
             rejections=tuple(mailbox.rejections),
             ends=tuple(mailbox.ends),
             account=self._exchange.account_state(account) if has_account_news else None,
+            models=tuple(mailbox.models),
         )
         self._account_versions[place] = version
-        personal = msgspec.structs.replace(self._snapshot, reason=mailbox.reason, news=news)
+        reason = mailbox.reason | (_MODEL if mailbox.models else 0)
+        personal = msgspec.structs.replace(self._snapshot, reason=reason, news=news)
         mailbox.clear()
         return personal
 

@@ -9,7 +9,7 @@ from orchestrator.exchange.events import (
     OrderRejected,
     RequestRefused,
 )
-from orchestrator.protocol import Fill, OrderEnd, Reason
+from orchestrator.protocol import Fill, OrderEnd, Reason, TrainedModel
 
 __all__ = ["Mailbox", "Notice"]
 
@@ -21,13 +21,14 @@ Notice = OrderFilled | OrderCancelled | OrderExpired | OrderRejected | RequestRe
 class Mailbox:
     """Notices and wake-up reasons of one component; emptied when it is woken."""
 
-    __slots__ = ("ends", "fills", "reason", "rejections")
+    __slots__ = ("ends", "fills", "models", "reason", "rejections")
 
     def __init__(self) -> None:
         self.reason = 0
         self.fills: list[Fill] = []
         self.rejections: list[OrderEnd] = []
         self.ends: list[OrderEnd] = []
+        self.models: list[TrainedModel] = []  # no reason to be woken: they wait for the next one
 
     def deliver(self, notice: Notice, sim_time_ns: int) -> None:
         """Put a notice in; `sim_time_ns` is when the component hears of it."""
@@ -50,6 +51,7 @@ class Mailbox:
         self.fills = []
         self.rejections = []
         self.ends = []
+        self.models = []
 
 
 def to_fill(event: OrderFilled) -> Fill:
