@@ -53,14 +53,14 @@ def validate_venue(name: str, venue: VenueSettings) -> None:
     where = f"venue.{name}"
     spread = venue.spread_bps
     if spread is not None and not (spread.is_finite() and 0 <= spread < 10_000):
-        raise ConfigError(
-            f"{where}.spread_bps {spread} is out of range; basis points from 0 to below 10000"
-        )
+        raise ConfigError(f"{where}.spread_bps {spread} is out of range; basis points from 0 to below 10000")
     if not 1 <= venue.depth_levels <= _DEPTH_LEVELS_MAX:
         raise ConfigError(
             f"{where}.depth_levels {venue.depth_levels} is out of range; from 1 to {_DEPTH_LEVELS_MAX}"
         )
-    if venue.quote is not None and not (venue.quote.isascii() and venue.quote.isalnum() and venue.quote.isupper()):
+    if venue.quote is not None and not (
+        venue.quote.isascii() and venue.quote.isalnum() and venue.quote.isupper()
+    ):
         raise ConfigError(f"{where}.quote {venue.quote!r} is not understood; write such as USDT or USD")
     _validate_keys(where, venue)
     for fault in _FAULTS:
@@ -68,7 +68,9 @@ def validate_venue(name: str, venue: VenueSettings) -> None:
         if not (probability.is_finite() and 0 <= probability <= 1):
             raise ConfigError(f"{where}.faults.{fault} {probability} is out of range; from 0 to 1")
     if sum((getattr(venue.faults, fault) for fault in _FAULTS), Decimal(0)) > 1:
-        raise ConfigError(f"{where}.faults add up to more than 1; at most one happens to a request: lower them")
+        raise ConfigError(
+            f"{where}.faults add up to more than 1; at most one happens to a request: lower them"
+        )
 
 
 def _validate_keys(where: str, venue: VenueSettings) -> None:

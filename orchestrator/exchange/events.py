@@ -75,9 +75,8 @@ class OrderRequested(_Event, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expire_time_ns: int | None = None
-    half_spread_bps: Decimal | None = (
-        None  # of the venue that it came by, 0 to below 10000; None: the model's
-    )
+    half_spread_bps: Decimal | None = None  # its venue's, 0 to below 10000; None: the model's
+    may_hold_less: bool = False  # a spot buy may hold its likely price where margin and fee do not fit on top
 
 
 class CancelRequested(_Event, frozen=True, kw_only=True):

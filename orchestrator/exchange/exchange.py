@@ -49,7 +49,7 @@ from orchestrator.exchange.orders import Order
 from orchestrator.exchange.replacing import propose
 from orchestrator.exchange.settlement import Outcomes, Settlement, identity, identity_of
 from orchestrator.exchange.vocabulary import Reason
-from orchestrator.protocol import AccountState
+from orchestrator.protocol import AccountState, Side
 
 __all__ = ["Exchange"]
 
@@ -253,16 +253,20 @@ class Exchange:
         if last is None:
             return Reason.NO_MARKET_DATA
         close = from_float(last.close)
-        reason = notional_reason(
-            event.qty, likely_price(event.limit_price, event.stop_price, close), instrument
-        )
+        likely = likely_price(event.limit_price, event.stop_price, close)
+        reason = notional_reason(event.qty, likely, instrument)
         if reason is not None:
             return reason
         price = self._settlement.hold_price(event.side, event.limit_price, event.stop_price, close)
         order = self._settlement.order_type(
             event, arrival_time_ns=arrival_ns, hold_price=price, side_factor=self._model.side_of(event)
         )
-        return self._settlement.refusal(order, order.qty, price) or order
+        shortage = self._settlement.refusal(order, order.qty, price)
+        if shortage is not None and event.may_hold_less and event.side is Side.BUY and self._margin is None:
+            # What the fill costs beyond the hold comes from free cash; it is cut to what there is.
+            order.hold_price = likely
+            shortage = self._settlement.refusal(order, order.qty, likely)
+        return shortage or order
 
     # ------------------------------------------------------------ cancels and replaces
 

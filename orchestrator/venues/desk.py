@@ -24,9 +24,8 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expire_time_ns: int | None = None
-    half_spread_bps: Decimal | None = (
-        None  # from the middle to the side it trades with; None: the model's own
-    )
+    half_spread_bps: Decimal | None = None  # from the middle to its side; None: the model's own
+    may_hold_less: bool = False  # a buy may hold its likely price where margin and fee do not fit on top
 
 
 class Desk(Protocol):
