@@ -43,6 +43,7 @@ from orchestrator.durations import (
 from orchestrator.errors import ConfigError
 from orchestrator.execution_settings import ExecutionModelSettings, validate_execution_model
 from orchestrator.settings_section import Section, explain, refuse_unknown_keys
+from orchestrator.training_settings import TrainingSettings, validate_training
 from orchestrator.venue_settings import VenueSettings, validate_venue
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "InstrumentSettings",
     "NamedAccountSettings",
     "Settings",
+    "TrainingSettings",
     "component_from_command",
     "load_settings",
     "parse_date_ns",
@@ -115,6 +117,7 @@ class ComponentSettings(Section, frozen=True, kw_only=True):
     phase: str | None = None  # how long after the tick it begins them; "0s"
     start_when: StartConditionSettings | None = None  # None: at the start of the run
     on_exit: Literal["fail", "continue"] | None = None  # what the end of a bot does to the run; fail
+    replace_keys: tuple[str, ...] = ()  # files with real keys, which throw-away ones take the place of
 
     @property
     def is_bot(self) -> bool:
@@ -141,6 +144,7 @@ class Settings(Section, frozen=True, kw_only=True):
     bots: BotsSettings = BotsSettings()
     venue: dict[str, VenueSettings] = msgspec.field(default_factory=dict)
     component: tuple[ComponentSettings, ...] = ()
+    training: TrainingSettings | None = None  # None: nothing is trained
 
     @property
     def has_bots(self) -> bool:
@@ -197,11 +201,13 @@ class Settings(Section, frozen=True, kw_only=True):
         plain.get("bots", {}).pop("network_namespace", None)
         if not self.has_bots:
             plain.pop("bots", None)
-        for component in plain.get("component", ()):
+        for key in ("workdir", "models", "parallel", "timeout"):  # models have a digest of their own
+            plain.get("training", {}).pop(key, None)
+        for component in (*plain.get("component", ()), *([plain["training"]] if "training" in plain else ())):
             component.pop("workdir", None)
             # Where a program lies cannot change a result; what is in it has a digest of its own.
             component["command"] = [
-                Path(w).name if Path(w).is_absolute() else w for w in component["command"]
+                Path(w).name if Path(w).is_absolute() else w for w in component.get("command", ())
             ]
         return plain
 
@@ -260,6 +266,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
         settings,
         account=settings.account.resolved(),
         execution_model=settings.execution_model.resolved(),
+        training=None if settings.training is None else settings.training.resolved(settings.coins),
     )
 
 
@@ -298,6 +305,11 @@ def _stringify_dates(raw: dict[str, Any]) -> dict[str, Any]:
             else item
             for item in plain["component"]
         ]
+    training = plain.get("training")
+    if isinstance(training, dict):
+        dates = {k: v.isoformat() for k, v in training.items() if isinstance(v, dt.date)}
+        params = {"params": _floats(training["params"])} if "params" in training else {}
+        plain["training"] = {**training, **dates, **params}
     return plain
 
 
@@ -314,7 +326,11 @@ def _place_components(settings: Settings, base: Path) -> Settings:
         msgspec.structs.replace(c, workdir=str((base / Path(c.workdir or ".").expanduser()).resolve()))
         for c in settings.component
     )
-    return msgspec.structs.replace(settings, component=placed)
+    training = settings.training
+    if training is not None:
+        place = (base / Path(training.workdir or ".").expanduser()).resolve()
+        training = msgspec.structs.replace(training, workdir=str(place))
+    return msgspec.structs.replace(settings, component=placed, training=training)
 
 
 def _validate(settings: Settings) -> None:
@@ -342,6 +358,8 @@ def _validate(settings: Settings) -> None:
     _validate_bots(settings)
     users = {component.name: component.account for component in settings.component}
     validate_accounts(settings.account, settings.accounts, users)
+    if settings.training is not None:
+        validate_training(settings.training, settings.start_ns, settings.coins)
 
 
 def _validate_account(account: AccountSettings) -> None:
@@ -425,8 +443,8 @@ def _validate_bots(settings: Settings) -> None:
     for component in settings.component:
         where = f"component {component.name}"
         if not component.is_bot:
-            for key in ("pace", "burst", "phase", "start_when", "on_exit"):
-                if getattr(component, key) is not None:
+            for key in ("pace", "burst", "phase", "start_when", "on_exit", "replace_keys"):
+                if getattr(component, key) not in (None, ()):
                     raise ConfigError(
                         f'{where}: {key} has no effect without kind = "bot"; add it or remove {key}'
                     )

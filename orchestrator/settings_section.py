@@ -58,7 +58,7 @@ def refuse_unknown_keys(raw: Any, section: type[Section], where: str, prefix: st
         if isinstance(value, list):
             for item in value:
                 refuse_unknown_keys(item, inner, where, f"{prefix}{key}.")
-        elif kind is inner:
+        elif get_origin(kind) is not dict:
             refuse_unknown_keys(value, inner, where, f"{prefix}{key}.")
         elif isinstance(value, dict):
             for name, item in value.items():

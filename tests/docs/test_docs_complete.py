@@ -18,6 +18,7 @@ from orchestrator.config import (
     InstrumentSettings,
     NamedAccountSettings,
     Settings,
+    TrainingSettings,
 )
 from orchestrator.engine.events import EventKind
 from orchestrator.engine.journal import _EVENT_NAMES
@@ -40,6 +41,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "[execution_model]": ExecutionModelSettings,
     "[instrument.COIN]": InstrumentSettings,
     "[[component]]": ComponentSettings,
+    "[training]": TrainingSettings,
 }
 TABLES = {
     "data",
@@ -48,6 +50,7 @@ TABLES = {
     "execution_model",
     "instrument",
     "component",
+    "training",
 }  # sections of their own
 
 
