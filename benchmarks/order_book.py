@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from orchestrator.arrow_reading import parquet_table
 from orchestrator.protocol import Side
 
 __all__ = ["Book", "Recording", "read_recording"]
@@ -96,7 +96,7 @@ class Recording(NamedTuple):
 
 def read_recording(path: Path) -> Recording:
     """Read a Parquet file with the columns event_ms, kind, side, price, qty, last_id."""
-    table = pq.read_table(path, columns=["kind", "side", "event_ms", "price", "qty", "last_id"])
+    table = parquet_table(path, ["kind", "side", "event_ms", "price", "qty", "last_id"])
     columns = [table[name].to_pylist() for name in ("kind", "side", "event_ms", "price", "qty", "last_id")]
     columns[2] = [time_ms * _NS_PER_MS for time_ms in columns[2]]
     return Recording(*columns)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from orchestrator.arrow_reading import parquet_table
 from orchestrator.market.candles import Candles
 from orchestrator.market.market import Market
 from orchestrator.protocol import Side
@@ -35,7 +35,7 @@ class Trades(NamedTuple):
 
 def read_trades(path: Path) -> Trades:
     """Read a Parquet file with the columns time_ms, side (the taker's), price, amount."""
-    table = pq.read_table(path, columns=["time_ms", "side", "price", "amount"])
+    table = parquet_table(path, ["time_ms", "side", "price", "amount"])
     return Trades(
         table["time_ms"].to_numpy() * _NS_PER_MS,
         np.asarray(table["side"].to_pylist()) == "buy",

@@ -105,7 +105,8 @@ def _feather(candles: Candles) -> memoryview:
     dates = pa.Array.from_buffers(kind, len(milliseconds), [None, pa.py_buffer(milliseconds)])
     table = _table(dates, "date", candles)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # why: orchestrator.arrow_reading
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     return memoryview(sink.getvalue())
 

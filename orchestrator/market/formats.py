@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from orchestrator.arrow_reading import arrow_source, parquet_table
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.candles import VALUES
 
@@ -60,15 +60,13 @@ def _reader_of(path: Path) -> Any:
 
 
 def _read_parquet(data: bytes, _where: str) -> Any:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a run reads mapped files and never needs it
-
-    return pq.ParquetFile(pa.BufferReader(data)).read()
+    return parquet_table(data)
 
 
 def _read_feather(data: bytes, _where: str) -> Any:
     from pyarrow import feather  # noqa: PLC0415 - imports pandas
 
-    return feather.read_table(pa.BufferReader(data))
+    return feather.read_table(arrow_source(data), use_threads=False)
 
 
 def _read_csv(data: bytes, where: str) -> Any:
@@ -83,7 +81,7 @@ def _read_csv(data: bytes, where: str) -> Any:
     read = csv.ReadOptions(use_threads=False, column_names=names)
     try:
         return csv.read_csv(
-            io.BytesIO(data), read_options=read, parse_options=csv.ParseOptions(delimiter=delimiter)
+            arrow_source(data), read_options=read, parse_options=csv.ParseOptions(delimiter=delimiter)
         )
     except pa.ArrowInvalid as error:
         found = re.search(r"Row #(\d+): (.*)", " ".join(str(error).split()))

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from orchestrator.arrow_reading import parquet_table
 from orchestrator.config import NS_PER_SECOND
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.arrow import arrow_array, float_view, int_view
@@ -227,10 +228,8 @@ def _merged(old: FundingSeries, fresh: FundingSeries, where: str, *, replace: bo
 
 
 def _read_series(path: Path) -> FundingSeries:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only runs of perpetual contracts need it
-
     try:
-        table = pq.ParquetFile(path).read()
+        table = parquet_table(path)
     except FileNotFoundError:
         return FundingSeries(np.zeros(0, dtype=np.int64), np.zeros(0))
     except (OSError, pa.ArrowException) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.arrow_reading import parquet_table
 from orchestrator.config import NS_PER_SECOND
 from orchestrator.errors import DataError
 from orchestrator.market.arrow import arrow_array, float_view, int_view
@@ -61,8 +62,6 @@ def read_part(folder: Path, entry: Entry) -> Candles:
     DataError
         If the file is missing or is not, byte for byte, what the index says.
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a run reads mapped files and never needs it
-
     path = folder / entry.file
     remedy = "import these candles again with --replace"
     try:
@@ -71,7 +70,7 @@ def read_part(folder: Path, entry: Entry) -> Candles:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; {remedy}") from None
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise DataError(f"{path} is corrupt: its SHA-256 is not the one in the index; {remedy}")
-    table = pq.ParquetFile(pa.BufferReader(data)).read(columns=["time", *VALUES])  # read_table imports pandas
+    table = parquet_table(data, ["time", *VALUES])
     times = int_view(table["time"]) * NS_PER_SECOND
     return Candles(times, *(float_view(table[name]) for name in VALUES))
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.arrow_reading import parquet_table
 from orchestrator.errors import DataError, InvariantError
 from orchestrator.runs.layout import EQUITY_FILE, EQUITY_STREAM
 from orchestrator.runs.records import EquityRows
@@ -118,7 +119,7 @@ def read_parquet(path: Path, coins: Sequence[str]) -> EquityRows:
         If it is no Parquet file, or its columns are not those of the run.
     """
     try:
-        table = pq.read_table(path)
+        table = parquet_table(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"{path} cannot be read: {error}; repeat the run from its {path.parent / 'config.toml'}"
