@@ -20,15 +20,35 @@ __all__ = ["BotDesk", "OrderTerms"]
 class OrderTerms(Protocol):
     """What an exchange's dialect says of a new order."""
 
-    coin: str
-    side: Side
-    qty: Decimal
-    order_type: OrderType
-    limit_price: Decimal | None
-    stop_price: Decimal | None
-    time_in_force: TimeInForce
-    expire_time_ns: int | None
-    half_spread_bps: Decimal | None
+    @property
+    def coin(self) -> str: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def side(self) -> Side: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def qty(self) -> Decimal: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def order_type(self) -> OrderType: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def limit_price(self) -> Decimal | None: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def stop_price(self) -> Decimal | None: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def time_in_force(self) -> TimeInForce: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def expire_time_ns(self) -> int | None: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def half_spread_bps(self) -> Decimal | None: ...  # noqa: D102 - as `SubmitOrder` has it
+
+    @property
+    def may_hold_less(self) -> bool: ...  # noqa: D102 - as `OrderRequested` has it
 
 
 class BotDesk:
@@ -82,7 +102,9 @@ class BotDesk:
             expire_time_ns=order.expire_time_ns,
         )
         request = self._requests.order(self._place, terms, self.now_ns)
-        request = msgspec.structs.replace(request, half_spread_bps=order.half_spread_bps)
+        request = msgspec.structs.replace(
+            request, half_spread_bps=order.half_spread_bps, may_hold_less=order.may_hold_less
+        )
         for outcome in self._handle(request):
             if isinstance(outcome, OrderAccepted | OrderRejected):
                 return outcome

@@ -75,6 +75,8 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""  # digest of what a run is identified by (DESIGN 6)
     file_digests: dict[str, str] = {}  # result file -> SHA-256 of its canonical content
     notes: tuple[str, ...] = ()  # remarks to check before trusting the results
+    refused_requests: int | None = None  # what unmodified bots wanted of the world and did not get
+    bot_files_unchanged: bool | None = None  # neither their folders nor the scripts of the working copies
     process_id: int | None = None  # of the orchestrator that writes the run
     process_start_time: float | None = None  # Unix seconds; a process id alone may be given again
 

@@ -53,13 +53,18 @@ class Bus:
         Where to bind.
     names
         The components in declared order; a component's number is its place here.
+    absent
+        Numbers of those that never connect here: unmodified bots have a line of their own.
     """
 
-    def __init__(self, endpoints: Endpoints, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, endpoints: Endpoints, names: tuple[str, ...], absent: frozenset[int] = frozenset()
+    ) -> None:
         self.token = secrets.token_hex(16)  # admits processes; never part of a result
         self._strangers: list[str] = []
         self._names = names
         self._identities: list[bytes | None] = [None] * len(names)
+        self._present = tuple(number for number in range(len(names)) if number not in absent)
         self._numbers: dict[bytes, int] = {}
         self._context = zmq.Context()
         self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
@@ -179,7 +184,7 @@ class Bus:
         try:
             parts = self._router.recv_multipart()
         except zmq.Again:
-            return None not in self._identities
+            return self._are_all_connected
         identity, words = parts[0], parts[-1]
         try:
             hello = self._decode(words) if len(words) <= MESSAGE_BYTES_MAX else None
@@ -198,15 +203,19 @@ class Bus:
             )
         elif (
             hello.component not in self._names
-            or self._identities[self._names.index(hello.component)] is not None
+            or (number := self._names.index(hello.component)) not in self._present
+            or self._identities[number] is not None
         ):
             self._refuse(identity, f"{hello.component!r} is no component that is still awaited")
         else:
-            number = self._names.index(hello.component)
             self._identities[number] = identity
             self._numbers[identity] = number
             self.send(number, welcomes[number])
-        return None not in self._identities
+        return self._are_all_connected
+
+    @property
+    def _are_all_connected(self) -> bool:
+        return all(self._identities[number] is not None for number in self._present)
 
     def _refuse(self, identity: bytes, why: str) -> None:
         if len(self._strangers) < _STRANGERS_MAX:

@@ -14,26 +14,31 @@ import msgspec
 from orchestrator.engine.commands import (
     Checkpoint,
     Command,
+    GrantTurn,
     PublishFill,
     PublishSnapshot,
+    PutModelsInUse,
+    TrainModels,
     WakeComponent,
     Write,
     WriteEquity,
 )
 from orchestrator.engine.engine import Engine
-from orchestrator.errors import ComponentError
+from orchestrator.errors import ComponentError, InvariantError
 from orchestrator.protocol import Acknowledgement, ControlReply, FillPublished, Snapshot, Status
 from orchestrator.runs.records import FillRecord, SignalRecord
 from orchestrator.runs.writer import RunWriter
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
+from orchestrator.runtime.bot_run import BotRun
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.control import ControlDesk
 from orchestrator.runtime.interrupts import Interrupts
 from orchestrator.runtime.live import LiveFolder
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.pacing import Pacer
-from orchestrator.runtime.supervisor import ComponentExited, LogLost, Supervisor
+from orchestrator.runtime.supervisor import ComponentExited, ComponentStarted, LogLost, Supervisor
+from orchestrator.runtime.trainings import Trainings
 
 __all__ = ["LockStep", "Shell"]
 
@@ -44,6 +49,7 @@ _FLUSH_NS = 1_000 * _NS_PER_MS
 _FINISH_SECONDS_MAX = 2.0  # how long an interrupted sequence may take to end
 _EXIT_REPORT_SECONDS_MAX = 1.0  # a dead process is reported within this time after its connection is lost
 _GATE_SLICE_MS = 50
+_BOT_SLICE_MS = 20
 _CONTROL_REQUESTS_MAX = 16  # answered at one time
 
 
@@ -59,7 +65,9 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
     pacer: Pacer
     interrupts: Interrupts
     affinity: Affinity
+    bots: BotRun | None  # the unmodified ones
     show: Callable[[Status], None]  # progress for the one who started the run
+    trainings: Trainings | None = None
 
 
 class LockStep:
@@ -109,6 +117,9 @@ class LockStep:
         self._snapshot: Snapshot | None = None  # of the last tick
         self._perform_one: dict[type[Command], Callable[..., None]] = {
             WakeComponent: self._wake,
+            GrantTurn: self._grant,
+            TrainModels: self._train,
+            PutModelsInUse: self._put_models_in_use,
             PublishSnapshot: self._publish_snapshot,
             PublishFill: self._publish_fill,
             Write: self._write,
@@ -135,7 +146,12 @@ class LockStep:
                 return False
             if self._is_gated and engine.is_next_a_tick and not self._pass_gate():
                 continue
-            self._perform(engine.advance())
+            if not engine.is_waiting:  # bots have a first turn before the first tick
+                if self._shell.bots is not None and self._shell.bots.start_waiting(self._shell.supervisor):
+                    continue
+                self._perform(engine.advance())
+            if engine.is_training:  # it was interrupted
+                return False
             if engine.is_waiting:
                 self._finish_stages()
                 if engine.is_waiting:
@@ -193,6 +209,35 @@ class LockStep:
             self._report_loss()
             raise
 
+    def _grant(self, command: GrantTurn) -> None:
+        self._woken_ns = wall_clock.monotonic_ns()
+        if self._shell.bots is not None:
+            self._perform(self._shell.bots.host.grant(command))
+
+    def _train(self, command: TrainModels) -> None:
+        # The clock stands still; everything else is looked after meanwhile.
+        trainings = self._trainings
+        self._shell.log.sim_time_ns = command.sim_time_ns
+        outcomes = trainings.train(command.sim_time_ns, self._may_go_on)
+        self._measured = (self._engine.clock.sequence, wall_clock.monotonic_ns())  # waiting is not working
+        self._shell.pacer.release()
+        if outcomes is not None:
+            self._perform(self._engine.trained(outcomes))
+
+    def _may_go_on(self) -> bool:
+        if wall_clock.monotonic_ns() >= self._chores_due_ns:
+            self._do_chores()
+        return not self._shell.interrupts.count
+
+    def _put_models_in_use(self, command: PutModelsInUse) -> None:
+        self._trainings.put_in_use(command.models)
+
+    @property
+    def _trainings(self) -> Trainings:
+        if self._shell.trainings is None:
+            raise InvariantError("models were to be trained in a run without training")
+        return self._shell.trainings
+
     def _publish_snapshot(self, command: PublishSnapshot) -> None:
         self._snapshot = command.snapshot
         self._shell.bus.publish_snapshot(command.snapshot)
@@ -231,6 +276,11 @@ class LockStep:
         # Ends with the engine still waiting only when an interrupt has lasted too long.
         engine, bus = self._engine, self._shell.bus
         while engine.is_waiting:
+            if engine.bots_at_work:
+                self._hear_bots()
+                if self._is_cut_short:
+                    return
+                continue
             received = bus.receive()
             if received is None:
                 self._look_after_components()
@@ -247,6 +297,16 @@ class LockStep:
                 return
             bus.send(number, engine.answer(number, message))
 
+    def _hear_bots(self) -> None:
+        bots = self._shell.bots
+        if bots is None:
+            return
+        commands, has_heard = bots.receive(_BOT_SLICE_MS)
+        self._perform(commands)
+        if not has_heard:
+            self._perform(bots.host.look_for_ended())
+            self._look_after_components()
+
     @property
     def _is_cut_short(self) -> bool:
         interrupts = self._shell.interrupts
@@ -261,6 +321,12 @@ class LockStep:
     def _check_deadline(self) -> None:
         if wall_clock.monotonic_ns() - self._woken_ns > self._timeout_ns:
             clock = self._engine.clock
+            if self._shell.bots is not None and self._engine.bots_at_work:
+                where = self._shell.bots.find_stuck(self._shell.supervisor)
+                raise ComponentError(
+                    f"{' and '.join(self._engine.awaited)} neither slept nor asked for anything for "
+                    f"{self._timeout_ns / 1e9:g} s (component_timeout) at sequence {clock.sequence}: {where}"
+                )
             raise ComponentError(
                 f"{' and '.join(self._engine.awaited)} did not acknowledge sequence {clock.sequence} within "
                 f"{self._timeout_ns / 1e9:g} s (component_timeout); it may hang, or need a longer component_timeout"
@@ -268,7 +334,13 @@ class LockStep:
 
     def _poll_supervisor(self) -> None:
         for event in self._shell.supervisor.poll():
-            if isinstance(event, ComponentExited):
+            bots = self._shell.bots
+            if isinstance(event, ComponentStarted) and bots is not None and bots.host.is_bot(event.name):
+                bots.host.note_pid(event.name, event.pid)
+            elif isinstance(event, ComponentExited) and bots is not None and bots.host.is_bot(event.name):
+                self._shell.log.warning("bot_ended", component=event.name, how=event.describe())
+                self._perform(bots.host.component_ended(event.name, event.describe()))
+            elif isinstance(event, ComponentExited):
                 # Who left in peace does not know the rule; who crashed has said why in its last lines.
                 rule = (
                     "; a component stays in its loop until snapshots() ends" if event.exit_code == 0 else ""
@@ -277,7 +349,7 @@ class LockStep:
                     f"{event.name} {event.describe()} at sequence {self._engine.clock.sequence}, "
                     f"before the replay ended{rule}"
                 )
-            if isinstance(event, LogLost):
+            elif isinstance(event, LogLost):
                 self._shell.log.warning("log_lost", component=event.name, reason=event.reason)
 
     def _report_loss(self) -> None:
@@ -315,7 +387,10 @@ class LockStep:
         now = wall_clock.monotonic_ns()
         self._chores_due_ns = now + _CHORES_NS
         self._poll_supervisor()
-        for why in self._shell.bus.take_strangers():
+        strangers = self._shell.bus.take_strangers()
+        if self._shell.bots is not None:
+            strangers += self._shell.bots.take_strangers()
+        for why in strangers:
             self._shell.log.warning("stranger_refused", reason=why)
         self._answer_control(0)
         self._time_ticks(now)

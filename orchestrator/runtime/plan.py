@@ -19,6 +19,7 @@ from orchestrator.runs.source_files import FilesDigest
 from orchestrator.runs.writer import require_new
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.launch import component_environment, resolve_command
+from orchestrator.runtime.training_plan import TrainingPlan, plan_training
 
 __all__ = ["DEFAULT_COMPONENTS", "PlannedComponent", "RunPlan", "make_plan"]
 
@@ -50,13 +51,23 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, Instrument]
     funding: FundingRates | None  # of perpetual contracts alone
     components: tuple[PlannedComponent, ...]
+    training: TrainingPlan | None  # None: nothing is trained
     code_version: str
     identity: str
     notes: tuple[str, ...]
 
 
-def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> RunPlan:
+def make_plan(
+    settings: Settings, home: Home, output_directory: Path | None, *, is_retraining: bool = False
+) -> RunPlan:
     """Resolve what was left open, check what can be checked, and map the market.
+
+    Parameters
+    ----------
+    settings, home, output_directory
+        What to run and where; None: the directory is named by the time.
+    is_retraining
+        Whether models that an earlier run has trained are trained anew.
 
     Raises
     ------
@@ -80,6 +91,11 @@ def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> 
     instruments = resolve_instruments(settings.coins, settings.instrument, markets.execution.exchange)
     settings = _resolve(settings, markets, instruments)
     funding = _load_funding(settings, home, markets.execution)
+    training = (
+        plan_training(settings.training, settings, markets.signals, is_retraining=is_retraining)
+        if settings.training is not None
+        else None
+    )
     version = code_version()
     return RunPlan(
         settings=settings,
@@ -91,15 +107,19 @@ def make_plan(settings: Settings, home: Home, output_directory: Path | None) -> 
         instruments=instruments,
         funding=funding,
         components=components,
+        training=training,
         code_version=version,
         identity=run_identity(
             seed=settings.seed,
             code_version=version,
             data_digest=markets.data_digest,
-            component_digests=[c.files.digest for c in components],
+            component_digests=[
+                *(c.files.digest for c in components),
+                *([training.digest] if training is not None else ()),
+            ],
             configuration={**settings.identity(), **({"funding": funding.digest} if funding else {})},
         ),
-        notes=(*notes, *markets.notes),
+        notes=(*notes, *markets.notes, *(training.notes if training is not None else ())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -11,7 +12,9 @@ from typing import Literal
 import msgspec
 
 from orchestrator.config import MAIN_ACCOUNT
+from orchestrator.engine.bots import BotVenues
 from orchestrator.engine.engine import ComponentPlace, Engine
+from orchestrator.engine.trainings import TrainingTimes
 from orchestrator.errors import ComponentError, InvariantError, ReplayError
 from orchestrator.exchange.exchange import Exchange
 from orchestrator.protocol import (
@@ -24,10 +27,15 @@ from orchestrator.protocol import (
     Stop,
     Welcome,
 )
+from orchestrator.runs.bot_facts import BotFacts, write_bot_facts
+from orchestrator.runs.layout import write_failure
 from orchestrator.runs.manifest import Counts, process_start_time
 from orchestrator.runs.writer import RunWriter
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
+from orchestrator.runtime.bot_exchange import BotExchange
+from orchestrator.runtime.bot_report import BotReport
+from orchestrator.runtime.bot_run import BotRun, make_venues
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.control import ControlDesk
 from orchestrator.runtime.interrupts import Interrupts
@@ -39,7 +47,9 @@ from orchestrator.runtime.pacing import Pacer
 from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.run_facts import component_manifests, first_manifest
 from orchestrator.runtime.supervisor import ComponentExited, Supervisor
+from orchestrator.runtime.trainings import Trainings
 from orchestrator.runtime.transport import Endpoints
+from orchestrator.training.schedule import training_times
 
 __all__ = ["RunResult", "run_replay"]
 
@@ -60,6 +70,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     sequences: int
     counts: Counts
+    notes: tuple[str, ...]  # what happened in the run and is to be known before trusting it
     last_lines: dict[str, tuple[str, ...]]  # component -> what it printed last, for those that are to blame
     wall_seconds: float
 
@@ -97,6 +108,7 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         config_toml=plan.settings.to_toml(),
         manifest=manifest,
         has_cash_flows=plan.settings.account.kind != "spot",
+        has_models=plan.training is not None,
     )
     with (
         Interrupts() as interrupts,
@@ -117,6 +129,9 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
             sequences=session.sequences_done,
             components=component_manifests(plan, session.exits),
             wall_seconds=wall_seconds,
+            notes=(*manifest.notes, *session.notes),
+            refused_requests=None if session.bot_facts is None else session.bot_facts.refused_requests,
+            bot_files_unchanged=None if session.bot_facts is None else session.bot_facts.are_files_unchanged,
         )
         try:
             digest = writer.finish(final)
@@ -134,6 +149,7 @@ def run_replay(plan: RunPlan, *, environment: dict[str, str], show: Callable[[St
         digest=digest,
         sequences=session.sequences_done,
         counts=writer.counts,
+        notes=session.notes,
         last_lines=session.last_lines_to_show(),
         wall_seconds=wall_seconds,
     )
@@ -163,9 +179,17 @@ class _Session:
         self._log = log
         self._show = show
         self.exits: dict[str, ComponentExited] = {}
+        self.notes: tuple[str, ...] = ()
+        self.bot_facts: BotFacts | None = None
         self._blamed: tuple[str, ...] = ()
         self._names = tuple(c.settings.name for c in plan.components)
-        self._engine = _make_engine(plan)
+        self._bots: BotRun | None = None
+        exchange: BotExchange | None = None
+        if plan.settings.has_bots:
+            venues, report = make_venues(plan), BotReport()
+            exchange = BotExchange(venues, report)
+            self._bots = BotRun(plan, exchange, venues, report)
+        self._engine = _make_engine(plan, exchange)
 
     @property
     def sequences_done(self) -> int:
@@ -184,13 +208,19 @@ class _Session:
         with (
             Endpoints() as endpoints,
             Supervisor(self._plan.directory / "logs") as supervisor,
-            Bus(endpoints, self._names) as bus,
+            Bus(endpoints, self._names, self._bot_places) as bus,
+            self._bots or contextlib.nullcontext(),
             contextlib.closing(self._affinity(supervisor)) as affinity,
             self._announced(live, bus, endpoints),
         ):
             if endpoints.directory is not None:
                 supervisor.remove_at_end(endpoints.directory)
+            if self._bots is not None:
+                self._bots.prepare(self._engine, endpoints.directory, environment)
             self._start_components(supervisor, bus, endpoints, environment)
+            if self._bots is not None:
+                self._bots.start(supervisor)
+            trainings = self._make_trainings(endpoints, environment)
             pacer = Pacer(self._plan.settings.speed_factor)
             shell = Shell(
                 bus=bus,
@@ -202,7 +232,9 @@ class _Session:
                 pacer=pacer,
                 interrupts=self._interrupts,
                 affinity=affinity,
+                bots=self._bots,
                 show=self._show,
+                trainings=trainings,
             )
             loop = LockStep(
                 self._engine,
@@ -215,9 +247,13 @@ class _Session:
             )
             end = self._loop_to_end(loop, shell)
             end = self._end_components(end, shell)
+            end = self._tell_of_bots(end)
             with contextlib.suppress(ReplayError):  # spectators and mirror; a full disk is in `end` already
                 loop.show(end.status)
         self.exits = dict(supervisor.exits)
+        if trainings is not None:
+            self.exits |= trainings.exits
+            self.notes = tuple(trainings.notes)
         return end
 
     def _loop_to_end(self, loop: LockStep, shell: Shell) -> _End:
@@ -279,12 +315,34 @@ class _Session:
         self._log.info("run_started", components=list(self._names), sequences=self._plan.market.tick_count)
         return True
 
+    @property
+    def _bot_places(self) -> frozenset[int]:
+        return frozenset(place for place, c in enumerate(self._plan.components) if c.settings.is_bot)
+
+    def _tell_of_bots(self, end: _End) -> _End:
+        if self._bots is None:
+            return end
+        facts = self._bots.facts()
+        self.bot_facts = facts
+        try:
+            write_bot_facts(self._plan.directory, facts)
+        except OSError as error:
+            failure = write_failure(error, f"what was written is in {self._plan.directory}")
+            return _End("failed", str(failure), failure.exit_status) if not end.exit_status else end
+        return end
+
     def _end_components(self, end: _End, shell: Shell) -> _End:
         """Tell the components to stop and see to it that they do; a complete run needs them to end well."""
         for place in sorted(shell.bus.connected):
             with contextlib.suppress(ComponentError):  # it has left; its exit is in the supervisor's reports
                 shell.bus.send(place, Stop(end.reason or "the replay has ended"))
-        is_over_early = end.status in ("failed", "quarantined") or len(shell.bus.connected) < len(self._names)
+        if self._bots is not None:  # they know of no end: they are told as the system tells
+            for place in sorted(self._bot_places):
+                shell.supervisor.signal(self._names[place], signal.SIGTERM)
+            self._bots.hang_up()
+        is_over_early = end.status in ("failed", "quarantined") or len(shell.bus.connected) < len(
+            self._names
+        ) - len(self._bot_places)
         grace = (
             _FAILED_GRACE_SECONDS if is_over_early else _GRACE_SECONDS
         )  # who never connected hears no stop
@@ -300,8 +358,10 @@ class _Session:
             return end
         bad = [
             e
-            for name in self._names
-            if (e := shell.supervisor.exits.get(name)) is not None and e.exit_code != 0
+            for place, name in enumerate(self._names)
+            if place not in self._bot_places
+            and (e := shell.supervisor.exits.get(name)) is not None
+            and e.exit_code != 0
         ]
         if not bad:
             return end
@@ -319,6 +379,8 @@ class _Session:
         self, supervisor: Supervisor, bus: Bus, endpoints: Endpoints, environment: dict[str, str]
     ) -> None:
         for component in self._plan.components:
+            if component.settings.is_bot:
+                continue
             additions = {
                 ENVIRONMENT_ENDPOINT: bus.components_endpoint,
                 ENVIRONMENT_TOKEN: bus.token,
@@ -332,6 +394,12 @@ class _Session:
                 component.workdir,
                 component_environment(environment, additions),
             )
+
+    def _make_trainings(self, endpoints: Endpoints, environment: dict[str, str]) -> Trainings | None:
+        training = self._plan.training
+        if training is None:
+            return None
+        return Trainings(self._plan, training, endpoints=endpoints, environment=environment, log=self._log)
 
     def _welcome(self, name: str) -> Welcome:
         plan = self._plan
@@ -354,7 +422,9 @@ class _Session:
         )
 
     def _affinity(self, supervisor: Supervisor) -> Affinity:
-        return Affinity(self._plan.settings.cpu_affinity, lambda: (os.getpid(), *supervisor.pids.values()))
+        # Bots start processes of their own and work as long as they like: one core would hold everybody up.
+        wanted = "all" if self._plan.settings.has_bots else self._plan.settings.cpu_affinity
+        return Affinity(wanted, lambda: (os.getpid(), *supervisor.pids.values()))
 
     @contextlib.contextmanager
     def _announced(self, live: LiveFolder, bus: Bus, endpoints: Endpoints) -> Iterator[None]:
@@ -381,7 +451,15 @@ def _my_process() -> tuple[int, float | None]:
     return os.getpid(), process_start_time(os.getpid())
 
 
-def _make_engine(plan: RunPlan) -> Engine:
+def _training_times(plan: RunPlan) -> TrainingTimes:
+    if plan.training is None:
+        return TrainingTimes()
+    training = plan.training.settings
+    times = training_times(training, plan.settings.start_ns, plan.settings.end_ns)
+    return TrainingTimes(times, training.embargo_ns)
+
+
+def _make_engine(plan: RunPlan, venues: BotVenues | None) -> Engine:
     settings, market = plan.settings, plan.market
     exchange = Exchange(
         market=plan.execution,
@@ -401,7 +479,10 @@ def _make_engine(plan: RunPlan) -> Engine:
         exchange=exchange,
         components=tuple(
             ComponentPlace(
-                name=c.settings.name, stage=c.settings.stage, account=c.settings.account or MAIN_ACCOUNT
+                name=c.settings.name,
+                stage=c.settings.stage,
+                account=c.settings.account or MAIN_ACCOUNT,
+                is_bot=c.settings.is_bot,
             )
             for c in plan.components
         ),
@@ -409,4 +490,7 @@ def _make_engine(plan: RunPlan) -> Engine:
         sim_start_ns=settings.start_ns,
         sim_end_ns=settings.end_ns,
         coin_ends=tuple(plan.execution.coin_end_ns(coin) for coin in market.coins),
+        venues=venues,
+        request_latency_ns=settings.bots.request_latency_ns,
+        trainings=_training_times(plan),
     )

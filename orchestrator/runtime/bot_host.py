@@ -1,0 +1,433 @@
+"""The processes of unmodified bots: who they are, what they call for, and how their ends are noticed.
+
+Stands between the socket (`bot_line`) and the engine, which decides when a call is answered. A process is in
+one of three states: it starts (no connection yet), it works (connected, nothing asked), or it is blocked in a
+call. Only the last lets time move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from orchestrator.bot_protocol import (
+    BOT_PROTOCOL_VERSION,
+    BotHello,
+    BotHttp,
+    BotMessage,
+    BotRefused,
+    BotReply,
+    BotSleep,
+    BotSpawn,
+    BotWait,
+    BotWelcome,
+    HttpReply,
+    WaitReply,
+)
+from orchestrator.engine.bots import BotCall, BotProcess
+from orchestrator.engine.commands import Command, GrantTurn
+from orchestrator.engine.engine import Engine
+from orchestrator.errors import ComponentError, ProtocolError
+from orchestrator.runtime.bot_exchange import BotExchange, BotRequest
+from orchestrator.runtime.bot_line import BotLine, Called, Lost
+from orchestrator.runtime.bot_report import BotReport
+from orchestrator.runtime.process_state import is_process_alive
+from orchestrator.venues.http import VenueRequest
+
+__all__ = ["BotComponent", "BotHost"]
+
+_FIRST = (0,)
+
+
+class BotComponent(msgspec.Struct, frozen=True, kw_only=True):
+    """One component of kind "bot", ready to be started."""
+
+    place: int  # among all components
+    name: str
+    folder: Path  # the working copy
+    burst: int | None
+    phase_ns: int
+    start_file: Path | None = None  # in the working copy
+    start_contains: Mapping[str, Any] = {}
+    fails_run_on_exit: bool = True
+
+
+class BotRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for all bots of a run."""
+
+    seed: int
+    tick_ns: int
+    tick_anchor_ns: int
+    latency_ns: int
+    sim_end_ns: int
+    charge_cpu: bool
+
+
+class _Process:
+    """What is known of one process."""
+
+    def __init__(self, pid: int | None, sim_time_ns: int) -> None:
+        self.pid = pid
+        self.sim_time_ns = sim_time_ns  # its own time as of its last grant or call
+        self.connection: int | None = None
+        self.pending: BotMessage | None = None  # the call that it is blocked in
+        self.queued: list[
+            Called
+        ] = []  # said while it was blocked: by a signal handler that broke out of the call
+        self.has_waited_child_ended = False
+
+
+class BotHost:
+    """Everything between the engine and the processes of bots.
+
+    Parameters
+    ----------
+    engine
+        Whose bots they are.
+    line
+        Their socket.
+    exchange
+        What answers their requests.
+    components
+        In declared order.
+    rules
+        Of the run.
+    report
+        What is told of them in the run directory.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        line: BotLine,
+        exchange: BotExchange,
+        components: tuple[BotComponent, ...],
+        rules: BotRules,
+        report: BotReport,
+    ) -> None:
+        self.token = secrets.token_hex(16)  # admits processes; never part of a result
+        self._engine = engine
+        self._line = line
+        self._exchange = exchange
+        self._components = {c.place: c for c in components}
+        self._places = {c.name: c.place for c in components}
+        self._rules = rules
+        self._report = report
+        self._processes: dict[BotProcess, _Process] = {}
+        self._by_connection: dict[int, BotProcess] = {}
+        self._unstarted = [c for c in components if c.start_file is not None]
+        engine.is_start_pending = bool(self._unstarted)
+
+    @property
+    def sim_time_ns(self) -> int:
+        """Simulation time of the run."""
+        return self._engine.clock.sim_time_ns
+
+    # ------------------------------------------------------------------ starts
+
+    def is_bot(self, name: str) -> bool:
+        """Return whether a component is one of these."""
+        return name in self._places
+
+    def begin(self, component: BotComponent) -> None:
+        """Note that a component's first process is being started."""
+        process = BotProcess(component.place, _FIRST)
+        self._processes[process] = _Process(None, self._engine.clock.sim_time_ns)
+        self._engine.bot_begins(process)
+
+    def note_pid(self, name: str, pid: int) -> None:
+        """Note the pid of a component's first process."""
+        known = self._processes.get(BotProcess(self._places[name], _FIRST))
+        if known is not None:
+            known.pid = pid
+
+    def take_startable(self) -> list[BotComponent]:
+        """Return the components whose start condition has come true, once; they are to be started now."""
+        ready = [c for c in self._unstarted if _is_met(c)]
+        if ready:
+            self._unstarted = [c for c in self._unstarted if c not in ready]
+            self._engine.is_start_pending = bool(self._unstarted)
+        return ready
+
+    @property
+    def unstarted(self) -> tuple[BotComponent, ...]:
+        """Components whose start condition has not come true."""
+        return tuple(self._unstarted)
+
+    # ------------------------------------------------------------------ calls
+
+    def receive(self, timeout_ms: int) -> tuple[list[Command], bool]:
+        """Take what processes say, waiting for it at most so long.
+
+        Returns
+        -------
+        commands
+            Of the engine, to be performed.
+        has_heard
+            Whether anyone said anything.
+        """
+        commands: list[Command] = []
+        heard = self._line.receive(timeout_ms)
+        for event in heard:
+            if isinstance(event, Lost):
+                process = self._by_connection.pop(event.connection, None)
+                if process is not None and process in self._processes:
+                    self._processes[process].connection = None
+            else:
+                commands += self._take(event)
+        return commands, bool(heard)
+
+    def _take(self, called: Called) -> list[Command]:
+        message = called.message
+        if isinstance(message, BotHello):
+            return self._admit(called.connection, message)
+        process = self._by_connection.get(called.connection)
+        if process is None:
+            self._line.drop(called.connection)  # spoke before a hello was accepted
+            return []
+        known = self._processes[process]
+        if known.pending is not None:
+            known.queued.append(called)
+            return []
+        known.sim_time_ns = max(known.sim_time_ns, message.t)
+        name = self._components[process.place].name
+        for key, count in message.hits.items():
+            self._exchange.count_hits(name, key, count, message.t)
+        match message:
+            case BotSleep():
+                return self._block(process, message, message.until)
+            case BotHttp():
+                request = self._request(message, called.body)
+                return self._block(process, message, message.t, request)
+            case BotWait():
+                return self._wait(process, message)
+            case BotSpawn():
+                self._spawn(process, message)
+            case BotRefused():
+                self._report.refused(name, message.what, message.target, message.client, message.t)
+        self._line.reply(
+            called.connection,
+            BotReply(
+                now=message.t,
+                horizon=self._engine.clock.sim_time_ns,
+                open_orders=True,  # not looked up; the next answer says
+            ),
+        )
+        return []
+
+    def _admit(self, connection: int, hello: BotHello) -> list[Command]:
+        place = self._places.get(hello.component)
+        if place is None or not secrets.compare_digest(hello.token, self.token):
+            self._report.stranger(f"process {hello.pid} does not know the run's token")
+            self._line.drop(connection)
+            return []
+        if hello.version != BOT_PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"the shim of {hello.component} speaks version {hello.version}, "
+                f"this run speaks {BOT_PROTOCOL_VERSION}; install Replay again",
+                component=hello.component,
+            )
+        process = BotProcess(place, tuple(int(part) for part in hello.process.split(".")))
+        known = self._processes.get(process)
+        if known is None:  # a child that nobody announced
+            known = self._processes[process] = _Process(hello.pid, self._engine.clock.sim_time_ns)
+            self._engine.bot_begins(process)
+        elif known.connection is not None:
+            self._report.stranger(f"a second process calls itself {hello.component} {hello.process}")
+            self._line.drop(connection)
+            return []
+        elif known.pending is not None:  # it was replaced while one of its threads was blocked
+            known.pending = None
+            return self._reconnect(process, known, connection, hello)
+        return self._connect(process, known, connection, hello)
+
+    def _connect(
+        self, process: BotProcess, known: _Process, connection: int, hello: BotHello
+    ) -> list[Command]:
+        known.pid, known.connection, known.pending = hello.pid, connection, hello
+        self._by_connection[connection] = process
+        # Its first turn comes at once, in the order of turns; after exec at the time that it had reached.
+        until = max(known.sim_time_ns, self._engine.clock.sim_time_ns)
+        return self._engine.bot_blocks(process, BotCall(known.sim_time_ns, until))
+
+    def _reconnect(
+        self, process: BotProcess, known: _Process, connection: int, hello: BotHello
+    ) -> list[Command]:
+        known.pid, known.connection, known.pending = hello.pid, connection, hello
+        self._by_connection[connection] = process
+        return self._engine.bot_may_go_on(process)
+
+    def _block(
+        self, process: BotProcess, message: BotMessage, until: int | None, request: Any = None
+    ) -> list[Command]:
+        known = self._processes[process]
+        known.pending = message
+        return self._engine.bot_blocks(process, BotCall(known.sim_time_ns, until, request))
+
+    def _request(self, message: BotHttp, body: bytes) -> BotRequest:
+        url = urlsplit(message.url)
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        request = VenueRequest(
+            method=message.method.upper(),
+            host=url.hostname or "",
+            path=path,
+            headers=message.headers,
+            body=body,
+        )
+        return BotRequest(request, message.client, message.timeout)
+
+    def _spawn(self, parent: BotProcess, message: BotSpawn) -> None:
+        path = tuple(int(part) for part in message.process.split("."))
+        child = BotProcess(parent.place, path)
+        if child not in self._processes:  # else it was faster than its parent's word
+            self._processes[child] = _Process(message.pid, message.t)
+            self._engine.bot_begins(child)
+
+    def _wait(self, parent: BotProcess, message: BotWait) -> list[Command]:
+        known = self._processes[parent]
+        child = self._find(parent.place, message.pid)
+        known.has_waited_child_ended = child is None
+        return self._block(parent, message, message.t if child is None else message.until)
+
+    def _find(self, place: int, pid: int) -> BotProcess | None:
+        for process, known in self._processes.items():
+            if process.place == place and known.pid == pid:
+                return process
+        return None
+
+    # ------------------------------------------------------------------ grants
+
+    def grant(self, command: GrantTurn) -> list[Command]:
+        """Answer the call that a process is blocked in; it works from now on.
+
+        Returns the commands of what it has said meanwhile.
+        """
+        process, known = command.process, self._processes[command.process]
+        message, known.pending = known.pending, None
+        known.sim_time_ns = command.sim_time_ns
+        if known.connection is None:
+            return []  # it is gone, which is noticed where its end is
+        common: dict[str, Any] = {
+            "now": command.sim_time_ns,
+            "horizon": command.horizon_ns,
+            "open_orders": command.has_open_orders,
+        }
+        body = b""
+        reply: BotReply
+        if isinstance(message, BotHttp):
+            reply, body = self._http_reply(command.answer, common)
+        elif isinstance(message, BotHello):
+            reply = self._welcome(process, common)
+        elif isinstance(message, BotWait):
+            reply = WaitReply(**common, exited=known.has_waited_child_ended)
+        else:
+            reply = BotReply(**common)
+        self._line.reply(known.connection, reply, body)
+        return self._take(known.queued.pop(0)) if known.queued else []
+
+    def _http_reply(self, answer: Any, common: dict[str, Any]) -> tuple[HttpReply, bytes]:
+        reply = HttpReply(
+            **common,
+            status=answer.status,
+            reason=answer.reason,
+            headers=answer.headers,
+            valid_until=answer.valid_until_ns,
+            failure=answer.failure,
+            message=answer.message,
+        )
+        return reply, answer.body
+
+    def _welcome(self, process: BotProcess, common: dict[str, Any]) -> BotWelcome:
+        component, rules = self._components[process.place], self._rules
+        path = ".".join(map(str, process.path))
+        seed = hashlib.sha256(f"{rules.seed}\n{component.name}\n{path}".encode()).hexdigest()
+        return BotWelcome(
+            **common,
+            seed=seed,
+            tick_ns=rules.tick_ns,
+            tick_anchor_ns=rules.tick_anchor_ns,
+            phase_ns=component.phase_ns,
+            latency_ns=rules.latency_ns,
+            sim_end=rules.sim_end_ns,
+            hosts=self._exchange.hosts,
+            folder=str(component.folder),
+            burst=component.burst,
+            charge_cpu=rules.charge_cpu,
+        )
+
+    # ------------------------------------------------------------------ ends
+
+    def look_for_ended(self) -> list[Command]:
+        """Notice processes below a component's first one that have ended without a word."""
+        commands: list[Command] = []
+        for process, known in list(self._processes.items()):
+            if process.path == _FIRST or known.connection is not None or known.pid is None:
+                continue
+            if not is_process_alive(known.pid):
+                commands += self._forget(process)
+        return commands
+
+    def component_ended(self, name: str, how: str) -> list[Command]:
+        """Notice the end of a component's first process.
+
+        Raises
+        ------
+        ComponentError
+            If the run does not go on without it.
+        """
+        component = self._components[self._places[name]]
+        process = BotProcess(component.place, _FIRST)
+        self._report.ended(name, how, self._engine.clock.sim_time_ns)
+        if component.fails_run_on_exit:
+            raise ComponentError(
+                f"{name} {how} at sequence {self._engine.clock.sequence}, before the replay ended; a bot runs "
+                'for ever: mend it, or set on_exit = "continue" if that is its way',
+                component=name,
+            )
+        return self._forget(process) if process in self._processes else []
+
+    def _forget(self, process: BotProcess) -> list[Command]:
+        known = self._processes.pop(process)
+        if known.connection is not None:
+            self._by_connection.pop(known.connection, None)
+            self._line.drop(known.connection)
+        commands: list[Command] = []
+        for parent, other in list(self._processes.items()):
+            is_waiting = isinstance(other.pending, BotWait) and other.pending.pid == known.pid
+            if is_waiting and parent.place == process.place:
+                other.has_waited_child_ended = True
+                commands += self._engine.bot_may_go_on(parent)  # before time can move on
+        return commands + self._engine.bot_ends(process)
+
+    def stuck(self) -> tuple[tuple[str, int | None], ...]:
+        """Return the component and pid of every process that is at work or starting."""
+        found = []
+        for process in self._engine.bots_at_work:
+            known = self._processes.get(process)
+            found.append((self._components[process.place].name, known.pid if known else None))
+        return tuple(found)
+
+    def has_never_connected(self, name: str) -> bool:
+        """Return whether a component's first process has not said hello."""
+        known = self._processes.get(BotProcess(self._places[name], _FIRST))
+        return known is not None and known.connection is None and known.pending is None
+
+
+def _is_met(component: BotComponent) -> bool:
+    # Looked at while nobody is at work: no file is half written then.
+    path = component.start_file
+    if path is None or not component.start_contains:
+        return path is None or path.is_file()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    wanted = component.start_contains
+    return isinstance(found, dict) and all(key in found and found[key] == wanted[key] for key in wanted)
