@@ -14,6 +14,8 @@ from orchestrator.cli.run_view import present_run
 from orchestrator.config import ComponentSettings, component_from_command, load_settings
 from orchestrator.home import home
 from orchestrator.runtime.plan import RunPlan, make_plan
+from orchestrator.runtime.training_plan import TrainingPlan
+from orchestrator.training.schedule import training_times
 
 __all__ = ["start"]
 
@@ -64,6 +66,7 @@ class _DecimalType(click.ParamType[Decimal]):
 @click.option(
     "--fetch", is_flag=True, help="First fetch the candles that are missing, as `replay data warm` does."
 )
+@click.option("--retrain", is_flag=True, help="Train all models anew, also those that are cached.")
 @click.option("--dry-run", is_flag=True, help="Check everything, start nothing.")
 @click.option("--show-config", is_flag=True, help="Print the resolved configuration and exit.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks.")
@@ -80,7 +83,7 @@ def start(config_path: Path | None, output_dir: Path | None, **options: Any) -> 
         from orchestrator.cli.fetch import fetch_for_run  # noqa: PLC0415 - most runs fetch nothing
 
         fetch_for_run(settings, is_quiet=options["quiet"])
-    plan = make_plan(settings, home(), output_dir)
+    plan = make_plan(settings, home(), output_dir, is_retraining=options["retrain"])
     if options["show_config"]:
         click.echo(plan.settings.to_toml(), nl=False)
         return 0
@@ -140,5 +143,15 @@ def _describe(plan: RunPlan) -> None:
         click.echo(
             f"  stage {component.settings.stage}  {component.settings.name}: {' '.join(component.settings.command)}"
         )
+    if plan.training is not None:
+        click.echo(f"  {_describe_training(plan, plan.training)}")
     click.echo(f"into {plan.directory}", err=False)
     sys.stdout.flush()
+
+
+def _describe_training(plan: RunPlan, training: TrainingPlan) -> str:
+    if training.given:
+        return f"models of {', '.join(training.given)} are given: {training.settings.models}"
+    times = training_times(training.settings, plan.settings.start_ns, plan.settings.end_ns)
+    coins = ", ".join(training.settings.coins or ())
+    return f"{len(times)} trainings of {coins}: {' '.join(training.settings.command or ())}"

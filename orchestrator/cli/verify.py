@@ -39,7 +39,7 @@ def verify(run: str, keep: bool) -> int:
     again = here.data / "verify" / f"{directory.name}-{os.getpid()}"
     # As fast as it goes: what it was paced at cannot change a result.
     settings = load_settings(directory / CONFIG_FILE, {"speed": "max"})
-    plan = make_plan(settings, here, again)
+    plan = make_plan(settings, here, again, is_retraining=True)  # a model that is copied proves nothing
     click.echo(f"running {directory.name} again in {again}", err=True)
     if plan.identity != first.manifest.identity:
         click.echo(

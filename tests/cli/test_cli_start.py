@@ -46,8 +46,10 @@ class Started:
         self.planned: list[Planned] = []
         self.shown: list[dict[str, bool]] = []
         self.status = 0
+        self.retrained: list[bool] = []
 
-    def make_plan(self, settings: Settings, home: Home, output: Path | None) -> Any:
+    def make_plan(self, settings: Settings, home: Home, output: Path | None, *, is_retraining: bool) -> Any:
+        self.retrained.append(is_retraining)
         self.planned.append(Planned(settings, home, output))
         market = SimpleNamespace(tick_count=12, timeframe="5m", coins=settings.coins, exchange="binance")
         components = [SimpleNamespace(settings=component) for component in settings.component]
@@ -56,6 +58,7 @@ class Started:
             market=market,
             components=components,
             directory=output or Path("/runs/x"),
+            training=None,
             notes=("BTC begins late",),
         )
 
