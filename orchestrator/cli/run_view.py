@@ -31,6 +31,8 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
         click.echo(f"run: {plan.directory}", err=True)
     with _progress(plan, is_quiet=is_quiet) as show:
         result = run_replay(plan, environment=dict(os.environ), show=show)
+    for note in result.notes:
+        click.echo(f"warning: {note}", err=True)
     _explain_end(plan, result)
     headline = _headline(plan) if result.sequences else None
     if as_json:
