@@ -1,0 +1,212 @@
+"""The one clock of a process: its simulated time, and everything that it says to the orchestrator.
+
+Time stands still while the process works, except that each read of a clock takes a microsecond, so that a loop
+on `time.time()` ends. It moves when every thread waits: up to the horizon without a message, beyond it when the
+orchestrator answers. Calls are answered in the order in which they were sent; a call that is sent while a sleep
+is unanswered (a signal's handler ended it) withdraws that sleep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from typing import Any
+
+from _replay_shim import real
+from _replay_shim.baton import Baton, Files
+from _replay_shim.link import Link
+from _replay_shim.pace import Pace
+
+__all__ = ["Clock"]
+
+READ_NS = 1_000  # what a read of a clock takes
+
+Message = dict[str, Any]
+
+
+class _Call:
+    __slots__ = ("body", "moves_time", "reply")
+
+    def __init__(self, *, moves_time: bool) -> None:
+        self.moves_time = moves_time
+        self.reply: Message | None = None
+        self.body = b""
+
+
+class Clock:
+    """Simulated time of this process.
+
+    Parameters
+    ----------
+    link
+        To the orchestrator, which has answered hello.
+    welcome
+        That answer.
+
+    Attributes
+    ----------
+    latency_ns
+        What a request costs that is answered in this process.
+    horizon_ns
+        A sleep that ends at or before it needs no message.
+    has_open_orders
+        Whether the component's account had any at the last answer.
+    """
+
+    def __init__(self, link: Link, welcome: Message) -> None:
+        self.baton = Baton(self)
+        self._link = link
+        self._now_ns = 0
+        self._hits: dict[str, int] = {}
+        self._unanswered: deque[_Call] = deque()
+        self._wake_read = self._wake_write = -1
+        self.adopt(welcome)
+
+    def adopt(self, welcome: Message) -> None:
+        """Begin anew with the answer to a hello: at the start, and in a forked child."""
+        self._hits = {}
+        self._unanswered.clear()
+        self._now_ns = self.horizon_ns = 0
+        self.has_open_orders = False
+        self.latency_ns: int = welcome["latency_ns"]
+        self.pace = Pace(welcome)
+        if self._wake_read >= 0:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._apply(welcome)
+        self._now_ns = welcome["now"]
+
+    # ------------------------------------------------------------------ reading
+
+    def now_ns(self) -> int:
+        """Return the simulated time without taking any."""
+        return self._now_ns
+
+    def time_ns(self) -> int:
+        """Return the simulated time to a program: reading it takes a microsecond."""
+        self._now_ns += READ_NS
+        return self._now_ns
+
+    # ------------------------------------------------------------------ waiting
+
+    def sleep_ns(self, duration_ns: int, *, is_own: bool) -> None:
+        """Let the calling thread sleep; a short sleep of the bot's own code ends a turn."""
+        self.baton.wait_for(self.baton.new_wait(), duration_ns, is_own=is_own)
+
+    def advance_ns(self, duration_ns: int) -> None:
+        """Let the calling thread spend time, as for an answer from the process's own cache."""
+        self.baton.sleep_until(self._now_ns + duration_ns)
+
+    def wait_child(self, pid: int, until_ns: int | None = None) -> bool:
+        """Let the calling thread wait for the end of a child; return whether it has ended."""
+        if has_exited(pid):
+            return True
+        return self.baton.block(self.baton.new_wait(look=lambda: has_exited(pid), child=pid), until_ns)
+
+    # ------------------------------------------------------------------ speaking
+
+    def count_hit(self, key: str) -> None:
+        """Count an answer from the process's own cache; the next call tells the orchestrator."""
+        self._hits[key] = self._hits.get(key, 0) + 1
+
+    def call(self, message: Message, body: bytes = b"") -> tuple[Message, bytes]:
+        """Say something and return the answer; the calling thread goes on at the answer's time.
+
+        Other threads that have something to do in the meantime do it in the meantime.
+        """
+        reply, reply_body = self.exchange(message, body)
+        self.baton.sleep_until(reply["now"])
+        return reply, reply_body
+
+    def exchange(self, message: Message, body: bytes = b"") -> tuple[Message, bytes]:
+        """Say something and return the answer at once; who asked must do nothing before the answer's "now"."""
+        strand = self.baton.current
+        strand.depth += 1  # no signal's handler may speak in the middle
+        try:
+            call = self._send(message, body, moves_time=False)
+            while call.reply is None:
+                if self._pump(()):
+                    self.baton.give_way()
+        finally:
+            strand.depth -= 1
+        self.baton.call_interrupts()
+        return call.reply, call.body
+
+    def move_to(self, until_ns: int | None, child: int | None, files: Files) -> None:
+        """Let time pass, since every thread waits; return early when there may be something to do.
+
+        Parameters
+        ----------
+        until_ns
+            When the first thread goes on by itself, None: never.
+        child
+            A process whose end someone waits for.
+        files
+            Descriptors that the child may make ready meanwhile, with `poll`'s events.
+        """
+        if child is None:
+            if until_ns is not None and until_ns <= self.horizon_ns:
+                self.jump(until_ns)
+                return
+            message = {"op": "sleep", "until": until_ns}
+        else:
+            message = {"op": "wait", "pid": child, "until": until_ns}
+        call = self._send(message, b"", moves_time=True)
+        while call.reply is None:
+            if self._pump(files):
+                return
+
+    def jump(self, until_ns: int) -> None:
+        """Let it be a time that the orchestrator has granted; it may be past."""
+        self._now_ns = max(self._now_ns, until_ns)
+
+    def poke(self) -> None:
+        """End a wait for the orchestrator, because of a signal."""
+        with contextlib.suppress(BlockingIOError):  # full: the wait ends anyway
+            real.write(self._wake_write, b"\0")
+
+    def _send(self, message: Message, body: bytes, *, moves_time: bool) -> _Call:
+        message["t"] = self._now_ns
+        if self._hits:
+            message["hits"], self._hits = self._hits, {}
+        call = _Call(moves_time=moves_time)
+        self._unanswered.append(call)
+        self._link.send(message, body)
+        return call
+
+    # Wait for an answer, or for something else that may have happened: then it is true.
+    def _pump(self, files: Files) -> bool:
+        poll = real.poll()
+        answer = self._link.fileno()
+        poll.register(answer, real.POLLIN)
+        poll.register(self._wake_read, real.POLLIN)
+        for descriptor, events in files:
+            poll.register(descriptor, events)
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if answer in ready:
+            reply, body = self._link.receive()
+            call = self._unanswered.popleft()
+            call.reply, call.body = reply, body
+            self._apply(reply)
+            if call.moves_time:
+                self.jump(reply["now"])
+        if self._wake_read in ready:
+            real.read(self._wake_read, 512)
+        return bool(ready - {answer})
+
+    def _apply(self, reply: Message) -> None:
+        # What the orchestrator has granted to a request is granted to the other threads as well.
+        self.horizon_ns = max(reply["horizon"], reply["now"])
+        self.has_open_orders = reply["open_orders"]
+
+
+def has_exited(pid: int) -> bool:
+    """Return whether a child has ended; it stays to be reaped."""
+    try:
+        return real.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True

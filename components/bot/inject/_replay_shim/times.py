@@ -1,0 +1,129 @@
+"""Clocks that programs read, and `time.sleep`.
+
+Wall clocks go by way of time-machine's extension, which changes the C functions themselves: names that were
+bound earlier tell simulated time as well. The other clocks are replaced here.
+
+`monotonic` and `perf_counter` begin at one day, as on a machine that was started yesterday: programs take 0 for
+"long ago", and at the size of the epoch a float would be too coarse for asyncio. CPU time is free: its clocks
+count their own reads.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from typing import TYPE_CHECKING, Any
+
+from _replay_shim import durations, ending, real
+
+if TYPE_CHECKING:
+    from _replay_shim.caller import Callers
+    from _replay_shim.clock import Clock
+    from _replay_shim.replacing import Replacements
+
+__all__ = ["install"]
+
+UPTIME_NS = 86_400 * durations.SECOND_NS
+CPU_READ_NS = 1_000
+
+
+def install(clock: Clock, callers: Callers, replacements: Replacements) -> None:
+    """Let every clock of the process tell simulated time."""
+    _travel(clock)
+    ours = _Times(clock, callers)
+    for name in (
+        "sleep",
+        "ctime",
+        "asctime",
+        "monotonic",
+        "monotonic_ns",
+        "clock_gettime",
+        "clock_gettime_ns",
+    ):
+        replacements.replace(time, name, getattr(ours, name))
+    replacements.replace(time, "perf_counter", ours.monotonic)
+    replacements.replace(time, "perf_counter_ns", ours.monotonic_ns)
+    for name in ("process_time", "thread_time"):
+        replacements.replace(time, name, ours.cpu)
+        replacements.replace(time, f"{name}_ns", ours.cpu_ns)
+
+
+# Bound methods stand for the functions: like those, and unlike functions of Python, they stay what they are when
+# a class has them as attributes (`clock = time.monotonic`).
+class _Times:
+    """What the module `time` offers, in simulated time."""
+
+    def __init__(self, clock: Clock, callers: Callers) -> None:
+        self._clock = clock
+        self._callers = callers
+        self._read_ns = clock.time_ns
+        self._offset_ns = UPTIME_NS - clock.now_ns()
+        self._cpu_ns = 0
+
+    def sleep(self, seconds: float, /) -> None:
+        duration_ns = durations.sleep_ns(seconds)
+        is_own = self._clock.pace.limits(duration_ns) and self._callers.is_own(sys._getframe(1))
+        self._clock.sleep_ns(duration_ns, is_own=is_own)
+
+    def monotonic_ns(self) -> int:
+        return self._read_ns() + self._offset_ns
+
+    def monotonic(self) -> float:
+        return (self._read_ns() + self._offset_ns) / 1e9
+
+    def cpu_ns(self) -> int:
+        self._cpu_ns += CPU_READ_NS
+        return self._cpu_ns
+
+    def cpu(self) -> float:
+        return self.cpu_ns() / 1e9
+
+    def clock_gettime_ns(self, clk_id: int, /) -> int:
+        if clk_id in _CPU_CLOCKS:
+            return self.cpu_ns()
+        if clk_id in _MONOTONIC_CLOCKS:
+            return self.monotonic_ns()
+        return real.clock_gettime_ns(clk_id)  # the extension's, for the wall clock
+
+    def clock_gettime(self, clk_id: int, /) -> float:
+        if clk_id in _CPU_CLOCKS or clk_id in _MONOTONIC_CLOCKS:
+            return self.clock_gettime_ns(clk_id) / 1e9
+        return real.clock_gettime(clk_id)
+
+    def ctime(self, seconds: float | None = None, /) -> str:
+        return real.ctime(self._clock.now_ns() / 1e9 if seconds is None else seconds)
+
+    def asctime(self, *moment: Any) -> str:
+        return real.asctime(*moment or (time.localtime(),))
+
+
+def _clock_ids(*names: str) -> frozenset[int]:
+    return frozenset(getattr(time, name) for name in names if hasattr(time, name))
+
+
+_CPU_CLOCKS = _clock_ids("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID")
+_MONOTONIC_CLOCKS = _clock_ids("CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW")
+
+
+# The extension finds its traveller as `time_machine.traveller_stack[-1]` and calls its `time_ns()`. The package
+# around it costs 20 ms of imports, so a module of that name stands in for it.
+def _travel(clock: Clock) -> None:
+    try:
+        import _time_machine  # type: ignore[import-not-found]  # noqa: PLC0415
+    except ImportError as error:
+        version = ".".join(map(str, sys.version_info[:2]))
+        ending.refuse(
+            f"the bot's Python {version} ({sys.executable}) has no time-machine, which its wall clocks need ({error});"
+            f" install it there: {sys.executable} -m pip install 'time-machine>=3.6'"
+        )
+    module: Any = types.ModuleType("time_machine")
+    module._time_machine = _time_machine
+    module.traveller_stack = [clock]
+    sys.modules["time_machine"] = module
+    _time_machine.patch()
+    before_ns = clock.now_ns()
+    if not before_ns < time.time_ns() <= clock.now_ns():  # noqa: TID251 - the simulated one
+        ending.refuse(
+            "time-machine does not tell our time: its version does not fit; versions 3.6 and later 3.x do"
+        )
