@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import components.bot
+import components
 from orchestrator.bot_protocol import ENVIRONMENT_BOT_PROCESS, ENVIRONMENT_BOT_SOCKET, ENVIRONMENT_BOT_STACK
 from orchestrator.errors import ConfigError
 from orchestrator.protocol import ENVIRONMENT_COMPONENT, ENVIRONMENT_TOKEN
@@ -28,7 +28,7 @@ __all__ = [
     "replaced_variables",
 ]
 
-INJECT_FOLDER: Final = Path(components.bot.__file__).resolve().parent / "inject"
+INJECT_FOLDER: Final = Path(components.__file__).resolve().parent / "bot" / "inject"
 """What is put on a bot's PYTHONPATH, alone."""
 
 NETLESS: Final = Path(__file__).with_name("netless.py")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,39 +34,12 @@ from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.work_copy import WorkCopy, copy_folder, manifest_of, scripts_of
 from orchestrator.venues.venues import Venues
 
-__all__ = ["BotRun", "make_venues"]
+__all__ = ["BotRun"]
 
 _SOCKET = "bots"
 _STACK_SIGNAL = signal.SIGRTMIN + 10
 _STACK_SECONDS_MAX = 1.0
 _STACK_POLL_SECONDS = 0.01
-
-
-def make_venues(plan: RunPlan) -> Venues:
-    """Return the emulated exchanges of a run.
-
-    Raises
-    ------
-    ConfigError
-        If one is not known, or its settings cannot be used.
-    """
-    settings = plan.settings
-    model = settings.execution_model
-    fee = model.fee_bps if model.fee_bps is not None else Decimal(0)
-    if model.fee_tiers is not None:
-        maker, taker = model.fee_tiers[0].maker_bps, model.fee_tiers[0].taker_bps
-    else:
-        maker = model.maker_bps if model.maker_bps is not None else fee
-        taker = model.taker_bps if model.taker_bps is not None else fee
-    return Venues(
-        settings.venue,
-        market=plan.market,
-        instruments=plan.instruments,
-        currency=settings.account.currency,
-        maker_bps=maker,
-        taker_bps=taker,
-        seed=settings.seed,
-    )
 
 
 class BotRun:

@@ -18,8 +18,10 @@ from orchestrator.runs.layout import default_name
 from orchestrator.runs.source_files import FilesDigest
 from orchestrator.runs.writer import require_new
 from orchestrator.runtime import wall_clock
+from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.launch import component_environment, resolve_command
 from orchestrator.runtime.training_plan import TrainingPlan, plan_training
+from orchestrator.runtime.work_copy import check_keys
 
 __all__ = ["DEFAULT_COMPONENTS", "PlannedComponent", "RunPlan", "make_plan"]
 
@@ -96,6 +98,9 @@ def make_plan(
         if settings.training is not None
         else None
     )
+    if settings.has_bots:
+        make_venues(settings, markets.signals, instruments)  # to be refused now, not when the run has begun
+        _check_key_files(settings)
     version = code_version()
     return RunPlan(
         settings=settings,
@@ -135,6 +140,16 @@ def _plan_component(settings: ComponentSettings) -> PlannedComponent:
         workdir=workdir,
         files=component_digest(command, workdir, python_path=_python_path(environment, workdir)),
     )
+
+
+def _check_key_files(settings: Settings) -> None:
+    named: dict[Path, tuple[str, ...]] = {}
+    for component in settings.component:
+        if component.is_bot:
+            folder = Path(component.workdir or ".").resolve()
+            named[folder] = (*named.get(folder, ()), *component.replace_keys)
+    for folder, keys in named.items():
+        check_keys(folder, keys)
 
 
 def _load_funding(settings: Settings, home: Home, market: Market) -> FundingRates | None:

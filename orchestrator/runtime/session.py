@@ -35,7 +35,8 @@ from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
 from orchestrator.runtime.bot_exchange import BotExchange
 from orchestrator.runtime.bot_report import BotReport
-from orchestrator.runtime.bot_run import BotRun, make_venues
+from orchestrator.runtime.bot_run import BotRun
+from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.control import ControlDesk
 from orchestrator.runtime.interrupts import Interrupts
@@ -186,7 +187,7 @@ class _Session:
         self._bots: BotRun | None = None
         exchange: BotExchange | None = None
         if plan.settings.has_bots:
-            venues, report = make_venues(plan), BotReport()
+            venues, report = make_venues(plan.settings, plan.market, plan.instruments), BotReport()
             exchange = BotExchange(venues, report)
             self._bots = BotRun(plan, exchange, venues, report)
         self._engine = _make_engine(plan, exchange)

@@ -15,7 +15,15 @@ from typing import Final, NamedTuple
 
 from orchestrator.errors import ConfigError
 
-__all__ = ["FolderManifest", "WorkCopy", "copy_folder", "key_files", "manifest_of", "scripts_of"]
+__all__ = [
+    "FolderManifest",
+    "WorkCopy",
+    "check_keys",
+    "copy_folder",
+    "key_files",
+    "manifest_of",
+    "scripts_of",
+]
 
 BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 FILES_MAX: Final = 50_000
@@ -94,15 +102,9 @@ def copy_folder(original: Path, copy: Path, replaced_keys: tuple[str, ...]) -> W
     ConfigError
         If it is too large, or holds keys that were not named.
     """
+    check_keys(original, replaced_keys)
     left_out: list[str] = []
     files: dict[str, str] = {}
-    unnamed = [name for name in key_files(original) if name not in replaced_keys]
-    if unnamed:
-        raise ConfigError(
-            f"{original} holds what looks like real keys: {', '.join(unnamed)}; real keys never go into a run: "
-            f"list them as replace_keys = {sorted(unnamed)} in the [[component]] (throw-away ones take their "
-            "place), or move them away"
-        )
     copy.mkdir(parents=True)
     total = 0
     for relative, entry in _walk(original, left_out):
@@ -141,6 +143,22 @@ def _copy_link(
         return False
     left_out.append(f"{relative}: a link out of the folder, to {meant}")
     return True
+
+
+def check_keys(folder: Path, replaced_keys: tuple[str, ...]) -> None:
+    """Raise `ConfigError` when a folder holds keys that nobody named, or a named file is not there."""
+    absent = [name for name in replaced_keys if not (folder / name).is_file()]
+    if absent:
+        raise ConfigError(
+            f"replace_keys names {', '.join(absent)}, which {folder} does not hold; check the names"
+        )
+    unnamed = [name for name in key_files(folder) if name not in replaced_keys]
+    if unnamed:
+        raise ConfigError(
+            f"{folder} holds what looks like real keys: {', '.join(unnamed)}; real keys never go into a run: "
+            f"list them as replace_keys = {unnamed} in the [[component]] (throw-away ones take their place), "
+            "or move them away"
+        )
 
 
 def manifest_of(folder: Path) -> FolderManifest:
