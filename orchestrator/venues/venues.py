@@ -14,6 +14,7 @@ from orchestrator.exchange.instruments import Instrument
 from orchestrator.exchange.money import BPS, EXACT
 from orchestrator.market.timeframes import grid_anchor_ns
 from orchestrator.venue_settings import VenueSettings, validate_venue
+from orchestrator.venues.binance import Binance
 from orchestrator.venues.desk import Desk
 from orchestrator.venues.faults import FaultPlan
 from orchestrator.venues.http import VenueRequest, VenueResponse

@@ -143,6 +143,7 @@ def _read_config(
         time_in_force=TimeInForce.GTC if expire_time_ns is None else TimeInForce.GTD,
         expire_time_ns=expire_time_ns,
         half_spread_bps=half_spread_bps,
+        may_hold_less=True,
     )
     return OrderRequest(order, own_id, {name: shown[name] for name in _SHOWN if name in shown})
 
