@@ -26,7 +26,10 @@ from orchestrator.venues.venue import Call, Venue, VenueContext
 
 __all__ = ["VENUES", "RequestCount", "Venues"]
 
-VENUES: Final[dict[str, Callable[[VenueContext], Venue]]] = {}
+VENUES: Final[dict[str, Callable[[VenueContext], Venue]]] = {
+    "robinhood": Robinhood,
+    "binance": Binance,
+}
 """Every exchange that can be emulated: one line each."""
 
 _UNKNOWN_NAMES_MAX: Final = 1_000
