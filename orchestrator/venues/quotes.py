@@ -25,8 +25,8 @@ __all__ = ["Day", "Level", "Quote", "Quotes"]
 _SILENCE_NS_MAX: Final = NS_PER_DAY
 _SILENCE_CANDLES: Final = 3
 
-# What one side of the made-up book holds, of the volume of the last closed candle; levels this far apart.
-_DEPTH_SHARE: Final = Decimal("0.1")
+# What each level of the made-up book holds, of the volume of the last closed candle; levels this far apart.
+_LEVEL_SHARE: Final = Decimal("0.01")
 _LEVEL_STEP: Final = BPS
 
 
@@ -137,34 +137,28 @@ class Quotes:
         middle, tick = from_float(last.close), self._instruments[coin].tick_size
         bid = max(round_to(EXACT.multiply(middle, ONE - self._half_spread), tick, "floor"), tick)
         ask = round_to(EXACT.multiply(middle, ONE + self._half_spread), tick, "ceiling")
-        size = self._depth(coin, from_float(last.volume), 1)[0]
+        size = self._level_size(coin, from_float(last.volume))
         return Quote(middle, bid, max(ask, EXACT.add(bid, tick)), size, last.close_time_ns)
 
     def book(self, coin: str, sim_time_ns: int, levels: int) -> tuple[list[Level], list[Level]]:
         """Return bids and asks, best first, at most as many as configured; empty without a quote.
 
-        Levels are a hundredth of a percent apart, at least a tick; together a side holds a tenth of the volume
-        of the last closed candle, more of it farther from the middle, and a lot at least on each level.
+        Levels are a hundredth of a percent apart, at least a tick; on each lies a hundredth of the volume of the
+        last closed candle, at least a lot.
         """
         quote = self.at(coin, sim_time_ns)
-        last = self._market.last_closed(coin, sim_time_ns)
-        if quote is None or last is None:
+        if quote is None:
             return [], []
         tick = self._instruments[coin].tick_size
         step = max(round_to(EXACT.multiply(quote.last, _LEVEL_STEP), tick, "ceiling"), tick)
-        sizes = self._depth(coin, from_float(last.volume), min(levels, self._depth_levels))
-        bids = [Level(quote.bid - place * step, size) for place, size in enumerate(sizes)]
-        asks = [Level(quote.ask + place * step, size) for place, size in enumerate(sizes)]
+        places = range(min(levels, self._depth_levels))
+        bids = [Level(quote.bid - place * step, quote.size) for place in places]
+        asks = [Level(quote.ask + place * step, quote.size) for place in places]
         return [level for level in bids if level.price > 0], asks
 
-    def _depth(self, coin: str, volume: Decimal, levels: int) -> list[Decimal]:
+    def _level_size(self, coin: str, volume: Decimal) -> Decimal:
         lot = self._instruments[coin].lot_size
-        total = EXACT.multiply(volume, _DEPTH_SHARE)
-        unit = quotient(total, Decimal(self._depth_levels * (self._depth_levels + 1) // 2))
-        return [
-            max(round_to(EXACT.multiply(unit, Decimal(place)), lot, "floor"), lot)
-            for place in range(1, levels + 1)
-        ]
+        return max(round_to(EXACT.multiply(volume, _LEVEL_SHARE), lot, "floor"), lot)
 
     def day(self, coin: str, sim_time_ns: int) -> Day | None:
         """Return what happened within 24 hours; None where there is no quote."""

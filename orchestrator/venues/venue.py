@@ -101,10 +101,17 @@ class Venue(Protocol):
     each request it calls `admit`, then the endpoint's `handle`, then adds `limit_headers`.
     """
 
-    name: str
-    hosts: tuple[str, ...]
-    router: Router
-    orders: OrderStore
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as in `[venue.NAME]`
+
+    @property
+    def hosts(self) -> tuple[str, ...]: ...  # noqa: D102 - every host that it answers for
+
+    @property
+    def router(self) -> Router: ...  # noqa: D102 - its endpoints
+
+    @property
+    def orders(self) -> OrderStore: ...  # noqa: D102 - the context's
 
     def admit(self, call: Call) -> VenueResponse | None:
         """Check limits and signature in the venue's order; None lets the request through."""

@@ -19,6 +19,7 @@ from orchestrator.venues.desk import Desk
 from orchestrator.venues.faults import FaultPlan
 from orchestrator.venues.http import VenueRequest, VenueResponse
 from orchestrator.venues.ids import IdSource
+from orchestrator.venues.kucoin import KuCoin
 from orchestrator.venues.market_data import MarketData
 from orchestrator.venues.orders import OrderStore
 from orchestrator.venues.robinhood import Robinhood
@@ -27,6 +28,7 @@ from orchestrator.venues.venue import Call, Venue, VenueContext
 __all__ = ["VENUES", "RequestCount", "Venues"]
 
 VENUES: Final[dict[str, Callable[[VenueContext], Venue]]] = {
+    "kucoin": KuCoin,
     "robinhood": Robinhood,
     "binance": Binance,
 }
@@ -40,9 +42,7 @@ class RequestCount(NamedTuple):
 
     component: str
     venue: str
-    endpoint: (
-        str  # `GET /api/v1/orders/{orderId}`; of an unknown one the path as it was sent, without the query
-    )
+    endpoint: str  # `GET /api/v1/orders/{orderId}`; of an unknown one its path without the query
     requests: int
 
 
