@@ -103,16 +103,15 @@ class BotRefused(_TimedCall, frozen=True, kw_only=True, tag="refused"):
 BotMessage = BotHello | BotSleep | BotHttp | BotSpawn | BotWait | BotRefused
 
 
-class BotReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BotReply(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the answers, and the answer to a sleep: the process's time from now on, and how far it may run."""
 
     now: int
     horizon: int  # a sleep that ends at or before it needs no call
     open_orders: bool  # of the component's account
-    error: str | None = None  # the process cannot go on
 
 
-class BotWelcome(BotReply, frozen=True, kw_only=True, omit_defaults=True):
+class BotWelcome(BotReply, frozen=True, kw_only=True):
     """Answer to a hello: everything that a process may know of the run."""
 
     seed: str  # hexadecimal, of this process
@@ -127,7 +126,7 @@ class BotWelcome(BotReply, frozen=True, kw_only=True, omit_defaults=True):
     charge_cpu: bool = False
 
 
-class HttpReply(BotReply, frozen=True, kw_only=True, omit_defaults=True):
+class HttpReply(BotReply, frozen=True, kw_only=True):
     """Answer to a request; its body is the frame's."""
 
     status: int = 0

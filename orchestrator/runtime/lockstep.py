@@ -138,6 +138,7 @@ class LockStep:
             If results cannot be written, or do not add up.
         """
         engine, interrupts = self._engine, self._shell.interrupts
+        self._woken_ns = wall_clock.monotonic_ns()  # bots are starting
         gc.freeze()  # what was loaded by now stays; the collector need not walk over it again and again
         while not engine.is_over:
             if wall_clock.monotonic_ns() >= self._chores_due_ns:
@@ -148,6 +149,7 @@ class LockStep:
                 continue
             if not engine.is_waiting:  # bots have a first turn before the first tick
                 if self._shell.bots is not None and self._shell.bots.start_waiting(self._shell.supervisor):
+                    self._woken_ns = wall_clock.monotonic_ns()
                     continue
                 self._perform(engine.advance())
             if engine.is_training:  # it was interrupted
