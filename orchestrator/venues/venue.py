@@ -119,8 +119,8 @@ class Venue(Protocol):
     def limit_headers(self, call: Call) -> tuple[tuple[str, str], ...]:
         """Return the headers that tell how much is left, added to every answer."""
 
-    def spend(self, component: str, endpoint: Endpoint, count: int, sim_time_ns: int) -> None:
-        """Count requests that a component's own cache answered against the limits."""
+    def spend(self, call: Call, count: int) -> None:
+        """Count requests that the component's own cache answered against the limits; nothing can be ordered."""
 
     def not_found(self, request: VenueRequest) -> VenueResponse:
         """Return the venue's error for a path that it does not know."""

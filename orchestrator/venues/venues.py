@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from orchestrator.errors import ConfigError, InvariantError, ProtocolError
-from orchestrator.exchange.events import Outcome
+from orchestrator.exchange.events import OrderAccepted, OrderRejected, Outcome, RequestRefused
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.exchange.money import BPS, EXACT
 from orchestrator.market.timeframes import grid_anchor_ns
+from orchestrator.protocol import AccountState
 from orchestrator.venue_settings import VenueSettings, validate_venue
 from orchestrator.venues.binance import Binance
-from orchestrator.venues.desk import Desk
+from orchestrator.venues.desk import Desk, NewOrder
 from orchestrator.venues.faults import FaultPlan
 from orchestrator.venues.http import VenueRequest, VenueResponse
 from orchestrator.venues.ids import IdSource
@@ -35,6 +36,7 @@ VENUES: Final[dict[str, Callable[[VenueContext], Venue]]] = {
 """Every exchange that can be emulated: one line each."""
 
 _UNKNOWN_NAMES_MAX: Final = 1_000
+_KEPT_MAX: Final = 10_000
 
 
 class RequestCount(NamedTuple):
@@ -44,6 +46,23 @@ class RequestCount(NamedTuple):
     venue: str
     endpoint: str  # `GET /api/v1/orders/{orderId}`; of an unknown one its path without the query
     requests: int
+
+
+class _ClosedDesk(NamedTuple):
+    """Who asked, and when, of a request that was answered elsewhere: nothing can be ordered any more."""
+
+    now_ns: int
+    component: str
+    account: str
+
+    def account_state(self) -> AccountState:
+        raise InvariantError(f"{self.component} asked for its account after its answer")
+
+    def submit(self, order: NewOrder) -> OrderAccepted | OrderRejected:
+        raise InvariantError(f"{self.component} placed {order} after its answer")
+
+    def cancel(self, client_order_id: str) -> RequestRefused | None:
+        raise InvariantError(f"{self.component} cancelled {client_order_id} after its answer")
 
 
 class Venues:
@@ -110,7 +129,8 @@ class Venues:
         self._timeframe_ns = market.timeframe_ns
         self._anchor_ns = grid_anchor_ns(market.exchange, market.timeframe_ns)
         self._kept: dict[tuple[str, str], VenueResponse] = {}  # answers of the candle that is open now
-        self._kept_until_ns = 0
+        self._kept_ns = 0
+        self._accounts: dict[str, str] = {}  # component -> account, of all that have asked
         self._counts: dict[tuple[str, str, str], int] = {}
         self._unknown: dict[tuple[str, str, str], int] = {}
 
@@ -140,6 +160,7 @@ class Venues:
             self._count_unknown(desk.component, venue.name, f"{request.method} {path}")
             return venue.not_found(request)
         endpoint, args = found
+        self._accounts[desk.component] = desk.account
         key = (desk.component, venue.name, endpoint.name)
         self._counts[key] = self._counts.get(key, 0) + 1
         call = Call(request, desk, endpoint, args, desk.now_ns)
@@ -180,16 +201,16 @@ class Venues:
 
     def _market_answer(self, call: Call, *, is_lasting: bool) -> VenueResponse:
         # Nothing that is shown of the market changes between two points of the base candles' grid.
-        if not call.now_ns < self._kept_until_ns:
+        grid_ns = call.now_ns - (call.now_ns - self._anchor_ns) % self._timeframe_ns
+        if grid_ns != self._kept_ns or len(self._kept) >= _KEPT_MAX:
             self._kept.clear()
-            offset = (call.now_ns - self._anchor_ns) % self._timeframe_ns
-            self._kept_until_ns = call.now_ns - offset + self._timeframe_ns
+            self._kept_ns = grid_ns
         key = (call.request.host, call.request.path)
         answer = self._kept.get(key)
         if answer is None:
             answer = call.endpoint.handle(call)
             if answer.status == 200 and is_lasting and not call.request.body:
-                answer = msgspec.structs.replace(answer, valid_until_ns=self._kept_until_ns)
+                answer = msgspec.structs.replace(answer, valid_until_ns=grid_ns + self._timeframe_ns)
             self._kept[key] = answer
         return answer
 
@@ -215,7 +236,9 @@ class Venues:
             )
         counted = (component, venue.name, found[0].name)
         self._counts[counted] = self._counts.get(counted, 0) + count
-        venue.spend(component, found[0], count, sim_time_ns)
+        request = VenueRequest(method, host, "/" + path)
+        desk = _ClosedDesk(sim_time_ns, component, self._accounts.get(component, component))
+        venue.spend(Call(request, desk, *found, sim_time_ns), count)
 
     def _count_unknown(self, component: str, venue: str, endpoint: str) -> None:
         key = (component, venue, endpoint)

@@ -95,10 +95,11 @@ class KuCoin:
         limit = self._limits[call.endpoint.pool]
         return _headers(limit, limit.look(call.desk.component, call.desk.now_ns))
 
-    def spend(self, component: str, endpoint: Endpoint, count: int, sim_time_ns: int) -> None:
-        """Count requests that a component's own cache answered."""
+    def spend(self, call: Call, count: int) -> None:
+        """Count requests that the component's own cache answered."""
         if self._settings.rate_limits:
-            self._limits[endpoint.pool].spend(component, endpoint.weight * count, sim_time_ns)
+            limit = self._limits[call.endpoint.pool]
+            limit.spend(call.desk.component, call.endpoint.weight * count, call.desk.now_ns)
 
     def _check_signature(self, request: VenueRequest, now_ns: int) -> None:
         key, sign = header(request, _KEY), header(request, _SIGN)
