@@ -65,7 +65,7 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
     pacer: Pacer
     interrupts: Interrupts
     affinity: Affinity
-    bots: BotRun | None  # the unmodified ones
+    bots: BotRun | None = None  # the unmodified ones
     show: Callable[[Status], None]  # progress for the one who started the run
     trainings: Trainings | None = None
 
