@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _replay_shim.caller import Callers
     from _replay_shim.clock import Clock
 
-__all__ = ["call", "install"]
+__all__ = ["call", "install", "sleep_ns"]
 
 
 async def call(clock: Clock, message: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
@@ -26,8 +26,13 @@ async def call(clock: Clock, message: dict[str, Any], body: bytes = b"") -> tupl
     reply, reply_body = clock.exchange(message, body)
     wait_ns = reply["now"] - clock.now_ns()
     if wait_ns > 0:
-        await sys.modules["asyncio.tasks"]._replay_sleep(wait_ns / durations.SECOND_NS)
+        await sleep_ns(wait_ns)
     return reply, reply_body
+
+
+async def sleep_ns(duration_ns: int) -> None:
+    """Let the calling task wait; no turn of the bot."""
+    await sys.modules["asyncio.tasks"]._replay_sleep(duration_ns / durations.SECOND_NS)
 
 
 def install(clock: Clock, callers: Callers) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from _replay_shim import durations
+from _replay_shim.hooks import on_import
 
 if TYPE_CHECKING:
     from _replay_shim.baton import Wait
@@ -101,3 +102,8 @@ def install(clock: Clock, callers: Callers, replacements: Replacements) -> None:
     replacements.replace(_thread, "allocate", Lock)
     replacements.replace(threading, "Lock", Lock)
     replacements.replace(_thread, "RLock", reentrant)
+    on_import("queue", _replace_simple_queue)
+
+
+def _replace_simple_queue(queue: Any) -> None:
+    queue.SimpleQueue = queue._PySimpleQueue

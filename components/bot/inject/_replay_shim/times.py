@@ -120,6 +120,9 @@ def _travel(clock: Clock) -> None:
     module: Any = types.ModuleType("time_machine")
     module._time_machine = _time_machine
     module.traveller_stack = [clock]
+    module.__spec__ = (
+        _time_machine.__spec__
+    )  # without one, each look-up of the module raises and costs 1.5 µs
     sys.modules["time_machine"] = module
     _time_machine.patch()
     before_ns = clock.now_ns()

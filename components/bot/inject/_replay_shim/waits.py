@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from _replay_shim import durations, real
+from _replay_shim.hooks import on_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +64,18 @@ def install(clock: Clock, callers: Callers, replacements: Replacements) -> None:
     replacements.replace(select, "select", waits.select)
     replacements.replace(select, "poll", Poll)
     replacements.replace(select, "epoll", Epoll)
+    on_import("selectors", _rebind_selectors)
     if real.sigtimedwait is not None:
         for name in ("sigtimedwait", "sigwait", "sigwaitinfo"):
             replacements.replace(signal, name, getattr(waits, name))
+
+
+# Its classes keep what they were made with, if it was imported earlier.
+def _rebind_selectors(selectors: Any) -> None:
+    selectors.PollSelector._selector_cls = select.poll
+    selectors.SelectSelector._select = select.select
+    if hasattr(selectors, "EpollSelector"):
+        selectors.EpollSelector._selector_cls = select.epoll
 
 
 class _Waits:
@@ -92,7 +102,7 @@ class _Waits:
         self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None, /
     ) -> tuple[list[Any], list[Any], list[Any]]:
         asked = list(rlist), list(wlist), list(xlist)
-        if timeout is not None and timeout < 0:
+        if timeout is not None and not (isinstance(timeout, (float, int)) and timeout >= 0):
             real.select_(*asked, timeout)  # raises
         files = [(_descriptor(f), real.POLLIN) for f in asked[0]]
         files += [(_descriptor(f), real.POLLOUT) for f in asked[1]]
