@@ -87,6 +87,8 @@ class FakeOrchestrator:
             "sim_end": start_ns + 366 * 86_400 * SECOND_NS,
         } | dict(hello or {})
         self._now: dict[str, int] = {}  # process path -> its time
+        self._processes: dict[int, str] = {}  # pid -> process path, of those that said hello
+        self._asleep: set[str] = set()  # process paths that wait for nothing but a child
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._connections: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, name="fake-orchestrator")]
@@ -191,14 +193,19 @@ class FakeOrchestrator:
         if call.message["version"] != 1 or call.message["token"] != TOKEN:
             return {"error": "wrong version or token"}, b""
         parent, _dot, _child = call.process.rpartition(".")
+        self._processes[call.message["pid"]] = call.process
         known = self._now.get(call.process, self._now.get(parent))
         self._now[call.process] = self._start_ns if known is None else known
         return self._hello, b""
 
     def _on_sleep(self, call: _Call) -> tuple[Message, bytes] | None:
         until_ns = call.message["until"]
-        if until_ns is None and not self._is_released(call.connection):
-            return None
+        if until_ns is None:
+            self._asleep.add(call.process)
+            is_released = self._is_released(call.connection)
+            self._asleep.discard(call.process)
+            if not is_released:
+                return None
         self._now[call.process] = max(self._now[call.process], until_ns or 0)
         return {}, b""
 
@@ -218,13 +225,23 @@ class FakeOrchestrator:
         return {}, b""
 
     def _on_wait(self, call: _Call) -> tuple[Message, bytes] | None:
-        pid = call.message["pid"]
+        pid, until_ns = call.message["pid"], call.message["until"]
         while is_running(pid):
             if is_readable(call.connection):
                 return None
+            if until_ns is not None and self._has_passed(pid, until_ns):
+                self._now[call.process] = max(self._now[call.process], until_ns)
+                return {"exited": False}, b""
             if self._released.wait(0.002):
                 break
+        child_ns = self._now.get(self._processes.get(pid, ""), 0)
+        self._now[call.process] = max(self._now[call.process], child_ns)
         return {"exited": not is_running(pid)}, b""
+
+    # A child whose time has come further than its parent waits for, or does not come further at all.
+    def _has_passed(self, pid: int, until_ns: int) -> bool:
+        process = self._processes.get(pid)
+        return process is not None and (process in self._asleep or self._now[process] >= until_ns)
 
     def _on_refused(self, _call: _Call) -> tuple[Message, bytes]:
         return {}, b""

@@ -44,7 +44,7 @@ def _bring_up(folder: str) -> None:
             f"no orchestrator: {', '.join(missing)} is not set; the folder {folder} belongs on PYTHONPATH only in"
             " processes that Replay starts"
         )
-    from _replay_shim import children, clock, guard, hooks, http_answer, link  # noqa: PLC0415 - see above
+    from _replay_shim import children, clock, guard, hooks, http_answer, link, pipes  # noqa: PLC0415 - see above
 
     _write_stacks_on_request()
     for name in _PROXIES:
@@ -67,6 +67,7 @@ def _bring_up(folder: str) -> None:
 
     family = children.Family(time, os.environ["REPLAY_BOT_PROCESS"], folder, say_hello)
     children.install(family)
+    pipes.install(family)
 
 
 def _install_interceptors(answers: Any) -> None:

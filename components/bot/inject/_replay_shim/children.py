@@ -26,6 +26,7 @@ CARRIED = (
 )  # fmt: skip
 _SETTLED_NS = 1_000_000  # a child is looked at when this time has passed since its start
 _STEP_NS = 10_000_000
+_STEP_NS_MAX = 1_000_000_000
 _RESOURCE_TRACKER = "from multiprocessing.resource_tracker import main"
 
 
@@ -131,7 +132,7 @@ class Family:
             for pid in self._born_ns:
                 if self.clock.wait_child(pid, self.clock.now_ns() + step_ns):
                     return True
-            step_ns = min(2 * step_ns, 1_000_000_000)
+            step_ns = min(2 * step_ns, _STEP_NS_MAX)
         return True
 
     def reaped(self, pid: int) -> None:
@@ -140,10 +141,16 @@ class Family:
 
     def wait_readable(self, descriptor: int) -> None:
         """Wait until a descriptor can be read without waiting; children may take simulated time to write."""
-        if not _is_readable(descriptor):
-            baton = self.clock.baton
-            wait = baton.new_wait(look=lambda: _is_readable(descriptor), files=((descriptor, real.POLLIN),))
-            baton.block(wait, None)
+        clock, step_ns = self.clock, _STEP_NS
+        while not _is_readable(descriptor):
+            until_ns = None
+            if self.living_child() is None:  # a child of a child has it: nothing tells us when it writes
+                until_ns = clock.now_ns() + step_ns
+                step_ns = min(2 * step_ns, _STEP_NS_MAX)
+            files = ((descriptor, real.POLLIN),)
+            clock.baton.block(
+                clock.baton.new_wait(look=lambda: _is_readable(descriptor), files=files), until_ns
+            )
 
 
 def _is_readable(descriptor: int) -> bool:
