@@ -36,7 +36,7 @@ class AccountEndpoints:
             private("/sapi/v1/capital/config/getall", self._wallet, 10),
             private("/sapi/v1/margin/allPairs", _nothing),
             private("/sapi/v1/margin/isolated/allPairs", _nothing),
-            private("/sapi/v1/system/status", _status),
+            Endpoint("GET", "/sapi/v1/system/status", with_params(_status)),
         ]
 
     def _balances(self, state: AccountState) -> list[tuple[str, Decimal, Decimal]]:
