@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "demo": "orchestrator.cli.demo:demo",
     "new": "orchestrator.cli.new:new",
+    "doctor": "orchestrator.cli.doctor:doctor",
     "start": "orchestrator.cli.start:start",
     "analyze": "orchestrator.cli.analyze:analyze",
     "data": "orchestrator.cli.data:data",

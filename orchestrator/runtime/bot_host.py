@@ -41,7 +41,7 @@ from orchestrator.runtime.bot_report import BotReport
 from orchestrator.runtime.process_state import is_process_alive
 from orchestrator.venues.http import VenueRequest
 
-__all__ = ["BotComponent", "BotHost"]
+__all__ = ["BotComponent", "BotHost", "is_start_condition_met"]
 
 _FIRST = (0,)
 
@@ -150,7 +150,11 @@ class BotHost:
 
     def take_startable(self) -> list[BotComponent]:
         """Return the components whose start condition has come true, once; they are to be started now."""
-        ready = [c for c in self._unstarted if _is_met(c)]
+        ready = [
+            c
+            for c in self._unstarted
+            if c.start_file is None or is_start_condition_met(c.start_file, c.start_contains)
+        ]
         if ready:
             self._unstarted = [c for c in self._unstarted if c not in ready]
             self._engine.is_start_pending = bool(self._unstarted)
@@ -420,14 +424,15 @@ class BotHost:
         return known is not None and known.connection is None and known.pending is None
 
 
-def _is_met(component: BotComponent) -> bool:
-    # Looked at while nobody is at work: no file is half written then.
-    path = component.start_file
-    if path is None or not component.start_contains:
-        return path is None or path.is_file()
+def is_start_condition_met(file: Path, contains: Mapping[str, Any]) -> bool:
+    """Return whether a file exists, or is JSON with some keys of some values.
+
+    Looked at while nobody is at work: no file is half written then.
+    """
+    if not contains:
+        return file.is_file()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    wanted = component.start_contains
-    return isinstance(found, dict) and all(key in found and found[key] == wanted[key] for key in wanted)
+    return isinstance(found, dict) and all(key in found and found[key] == contains[key] for key in contains)

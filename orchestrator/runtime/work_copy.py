@@ -16,12 +16,17 @@ from typing import Final, NamedTuple
 from orchestrator.errors import ConfigError
 
 __all__ = [
+    "BYTES_MAX",
+    "FILES_MAX",
     "FolderManifest",
+    "FolderSize",
     "WorkCopy",
     "check_keys",
     "copy_folder",
     "key_files",
     "manifest_of",
+    "measure_folder",
+    "script_files",
     "scripts_of",
 ]
 
@@ -145,6 +150,25 @@ def _copy_link(
     return True
 
 
+class FolderSize(NamedTuple):
+    """What would be copied of a folder."""
+
+    files: int
+    n_bytes: int
+    left_out: tuple[str, ...]  # one line each
+
+
+def measure_folder(folder: Path) -> FolderSize:
+    """Return how much a working copy of a folder would hold; nothing is read but names and sizes."""
+    left_out: list[str] = []
+    sizes = [
+        entry.stat().st_size
+        for _, entry in _walk(folder, left_out)
+        if not entry.is_symlink() and entry.is_file()
+    ]
+    return FolderSize(len(sizes), sum(sizes), tuple(left_out))
+
+
 def check_keys(folder: Path, replaced_keys: tuple[str, ...]) -> None:
     """Raise `ConfigError` when a folder holds keys that nobody named, or a named file is not there."""
     absent = [name for name in replaced_keys if not (folder / name).is_file()]
@@ -175,6 +199,13 @@ def manifest_of(folder: Path) -> FolderManifest:
 def scripts_of(manifest: FolderManifest) -> dict[str, str]:
     """Return the part of a manifest that is program, not data."""
     return {path: digest for path, digest in manifest.files.items() if Path(path).suffix in _SCRIPT_SUFFIXES}
+
+
+def script_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that are program, not data, and travel with it."""
+    for relative, entry in _walk(folder, []):
+        if Path(relative).suffix in _SCRIPT_SUFFIXES and entry.is_file():
+            yield Path(entry.path)
 
 
 def key_files(folder: Path) -> list[str]:
