@@ -109,6 +109,7 @@ class FakeOrchestrator:
             each.close()
         for thread in self._threads:
             thread.join(10)
+        self.path.unlink()
 
     def environment(self, component: str = "bot", process: str = "0") -> dict[str, str]:
         """Return the whole environment that a bot's first process is started with."""
