@@ -20,7 +20,16 @@ from orchestrator.config import NS_PER_DAY, NS_PER_MS
 from orchestrator.runs.lines import time_ns_from_text
 from orchestrator.runs.reader import Row
 
-__all__ = ["COLOURS", "Figure", "charts_of", "distribution_chart", "equity_chart", "overlay_chart"]
+__all__ = [
+    "COLOURS",
+    "Figure",
+    "charts_of",
+    "curve_line",
+    "distribution_chart",
+    "equity_chart",
+    "overlay_chart",
+    "plain_layout",
+]
 
 Figure = dict[str, Any]
 
@@ -59,19 +68,19 @@ def charts_of(study: Study, free_per_day: float) -> dict[str, Figure]:
 def equity_chart(study: Study) -> Figure:
     """Return equity and what holding gave, with the drawdown under it."""
     curve, context = study.curve, study.context
-    lines = [_line(curve.times_ns, curve.values, "equity", "@run", width=2)]
+    lines = [curve_line(curve.times_ns, curve.values, "equity", "@run", width=2)]
     if not isinstance(context, str):
         names = {HOLD: "buy and hold"}
         for name, held in context.curves.items():
             if context.prices.market.coins != (name,):  # of a run of one coin, holding it is holding all
                 dash = "solid" if name == HOLD else "dot"
                 label = names.get(name, f"{name} alone")
-                lines.append(_line(held.times_ns, held.values, label, "@hold", dash=dash))
+                lines.append(curve_line(held.times_ns, held.values, label, "@hold", dash=dash))
     fallen = -falls(curve.values)
-    under = _line(curve.times_ns, fallen, "drawdown", "@loss", fill="tozeroy")
+    under = curve_line(curve.times_ns, fallen, "drawdown", "@loss", fill="tozeroy")
     scale = {} if np.any(fallen) else {"range": [-0.1, 0.0]}  # plotly would put a flat line between -1 and +1
     under |= {"yaxis": "y2", "hovertemplate": "%{y:.2%}"}
-    layout = _layout(
+    layout = plain_layout(
         yaxis={"title": {"text": study.terms.currency}, "domain": [0.34, 1.0]},
         yaxis2={"title": {"text": "drawdown"}, "domain": [0.0, 0.27], "tickformat": ".0%"} | scale,
         xaxis={"type": "date", "anchor": "y2"},
@@ -84,7 +93,7 @@ def overlay_chart(curves: dict[str, Curve]) -> Figure:
     """Return the growth of several runs in one picture, each as a fraction of its beginning."""
     palette = ("@run", "@hold", "@other", "@loss", "@gain", "@muted")
     lines = [
-        _line(
+        curve_line(
             curve.times_ns, curve.values / curve.values[0] - 1.0, name, palette[place % len(palette)], width=2
         )
         for place, (name, curve) in enumerate(curves.items())
@@ -93,7 +102,7 @@ def overlay_chart(curves: dict[str, Curve]) -> Figure:
         line["hovertemplate"] = "%{y:+.2%}"
     return {
         "data": lines,
-        "layout": _layout(yaxis={"tickformat": "+.0%"}, xaxis={"type": "date"}, showlegend=True),
+        "layout": plain_layout(yaxis={"tickformat": "+.0%"}, xaxis={"type": "date"}, showlegend=True),
     }
 
 
@@ -102,7 +111,7 @@ def _price_chart(context: MarketContext, coin: str, fills: list[Row]) -> Figure:
     is_known = ~np.isnan(closes)
     n_coins = len(context.prices.market.coins)
     points = min(max(_PRICE_POINTS // n_coins, _PRICE_POINTS_MIN), LINE_POINTS)
-    data = [_line(times[is_known], closes[is_known], f"{coin} close", "@muted", points=points)]
+    data = [curve_line(times[is_known], closes[is_known], f"{coin} close", "@muted", points=points)]
     own = [fill for fill in fills if fill["symbol"].partition("-")[0] == coin]
     shown = min(_FILLS_SHOWN // n_coins, _FILLS_SHOWN_MAX)
     if len(own) > shown:
@@ -112,7 +121,7 @@ def _price_chart(context: MarketContext, coin: str, fills: list[Row]) -> Figure:
         if chosen:
             data.append(_fill_marks(chosen, side, symbol, colour))
     span = [int(times[0]) // NS_PER_MS, int(times[-1]) // NS_PER_MS]
-    return {"data": data, "layout": _layout(xaxis={"type": "date", "range": span}, showlegend=True)}
+    return {"data": data, "layout": plain_layout(xaxis={"type": "date", "range": span}, showlegend=True)}
 
 
 def _fill_marks(fills: list[Row], side: str, symbol: str, colour: str) -> Figure:
@@ -134,9 +143,9 @@ def _exposure_chart(study: Study) -> Figure:
     times, exposure = study.curve.times_ns[1:], study.exposure
     begins = np.arange(0, len(exposure), -(-len(exposure) // _STRETCHES))
     means = np.add.reduceat(exposure, begins) / np.diff(begins, append=len(exposure))
-    area = _line(times[begins], means, "in coins", "@run", fill="tozeroy")
+    area = curve_line(times[begins], means, "in coins", "@run", fill="tozeroy")
     area["hovertemplate"] = "%{y:.1%}"
-    layout = _layout(
+    layout = plain_layout(
         yaxis={
             "tickformat": ".0%",
             "range": [min(0.0, float(np.min(means))), max(1.0, float(np.max(means)))],
@@ -149,9 +158,9 @@ def _exposure_chart(study: Study) -> Figure:
 def _rolling_chart(study: Study, free_per_day: float) -> Figure:
     window, ratios = rolling_sharpe(study.days.returns, free_per_day)
     is_known = ~np.isnan(ratios)
-    line = _line(study.days.ends_ns[is_known], ratios[is_known], f"Sharpe of {window} days", "@run")
+    line = curve_line(study.days.ends_ns[is_known], ratios[is_known], f"Sharpe of {window} days", "@run")
     line["hovertemplate"] = "%{y:.2f}"
-    return {"data": [line], "layout": _layout(xaxis={"type": "date"}, yaxis={"zeroline": True})}
+    return {"data": [line], "layout": plain_layout(xaxis={"type": "date"}, yaxis={"zeroline": True})}
 
 
 def distribution_chart(returns: FloatArray) -> Figure:
@@ -171,7 +180,7 @@ def distribution_chart(returns: FloatArray) -> Figure:
         "hovertemplate": "%{x:.2%}: %{y} days<extra></extra>",
     }
     loss = value_at_risk(returns) or 0.0
-    layout = _layout(
+    layout = plain_layout(
         xaxis={"tickformat": ".1%"},
         yaxis={"title": {"text": "days"}},
         bargap=0.05,
@@ -196,7 +205,7 @@ def _regimes_chart(context: MarketContext, regimes: Regimes, starts_ns: IntArray
     closes = context.leader_closes
     assert closes is not None  # noqa: S101 - the caller looked
     inside = closes.ends_ns >= starts_ns[0]
-    price = _line(closes.ends_ns[inside], closes.closes[inside], f"{context.leader} daily close", "@run")
+    price = curve_line(closes.ends_ns[inside], closes.closes[inside], f"{context.leader} daily close", "@run")
     legend = [
         {
             "type": "scatter",
@@ -211,7 +220,7 @@ def _regimes_chart(context: MarketContext, regimes: Regimes, starts_ns: IntArray
     bands = _bands(regimes.trend, starts_ns)
     return {
         "data": [price, *legend],
-        "layout": _layout(xaxis={"type": "date"}, shapes=bands, showlegend=True),
+        "layout": plain_layout(xaxis={"type": "date"}, shapes=bands, showlegend=True),
     }
 
 
@@ -247,7 +256,7 @@ def _upright(x: float) -> Figure:
     }
 
 
-def _line(
+def curve_line(
     times_ns: IntArray,
     values: FloatArray,
     name: str,
@@ -258,6 +267,7 @@ def _line(
     fill: str | None = None,
     points: int = LINE_POINTS,
 ) -> Figure:
+    """Return a line over time, thinned to so many points with its extremes kept."""
     rows = keep_extremes(values, points) if values.size else np.zeros(0, dtype=np.int64)
     line: Figure = {
         "type": "scatter",
@@ -270,7 +280,8 @@ def _line(
     return line if fill is None else line | {"fill": fill}
 
 
-def _layout(**more: Any) -> Figure:
+def plain_layout(**more: Any) -> Figure:
+    """Return the layout that all pictures share, with more of its own."""
     layout: Figure = {
         "margin": {"l": 56, "r": 12, "t": 8, "b": 36},
         "hovermode": "x unified",

@@ -42,6 +42,7 @@ from orchestrator.analysis.trade_figures import figures_of
 from orchestrator.analysis.trades import OpenTrade
 from orchestrator.analysis.trust import remarks_of
 from orchestrator.analysis.uncertainty import probabilistic_sharpe, sharpe_interval
+from orchestrator.analysis.walk_forward import walk_forward_of
 from orchestrator.config import NS_PER_DAY, NS_PER_SECOND
 from orchestrator.market.gaps import Gap
 
@@ -71,6 +72,7 @@ def measure(study: Study, risk_free_rate: float = 0.0) -> Metrics:
         **figures,
         days_per_year=DAYS_PER_YEAR,
         risk_free_rate=risk_free_rate,
+        walk_forward=walk_forward_of(study),
         warnings=remarks_of(study.run, study.context, figures["trades"], len(study.days.returns)),
     )
 

@@ -14,6 +14,7 @@ import msgspec
 from orchestrator.analysis.costs import Costs
 from orchestrator.analysis.sources import SourceFigures
 from orchestrator.analysis.trade_figures import TradeFigures
+from orchestrator.analysis.walk_forward_figures import WalkForwardFigures
 
 __all__ = [
     "DAYS_MIN",
@@ -201,6 +202,7 @@ class Metrics(_Section, frozen=True, kw_only=True):
     benchmarks: dict[str, BenchmarkFigures]
     monthly_returns: tuple[MonthlyReturn, ...]
     regimes: RegimesFigures | None
+    walk_forward: WalkForwardFigures | None  # None: nothing was trained
     sources: tuple[SourceFigures, ...]
     gaps: dict[str, GapFigures]  # coins without a gap are absent
     warnings: tuple[Remark, ...]

@@ -28,6 +28,7 @@ from orchestrator.analysis.shown import (
 )
 from orchestrator.analysis.study import Study
 from orchestrator.analysis.trade_rows import trade_rows
+from orchestrator.analysis.walk_forward_charts import walk_forward_charts
 from orchestrator.runs.layout import CONFIG_FILE
 
 __all__ = ["TRADES_SHOWN", "environment", "report_page", "script_json"]
@@ -73,6 +74,8 @@ def report_page(study: Study, metrics: Metrics) -> str:
     """Return the page of a run."""
     plain = plain_metrics(metrics)
     charts = charts_of(study, rate_per_day(metrics.risk_free_rate))
+    if metrics.walk_forward is not None:
+        charts |= walk_forward_charts(study, metrics.walk_forward)
     run = study.run
     return (
         environment()
