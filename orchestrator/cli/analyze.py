@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,7 +41,12 @@ def _complete_run(_context: click.Context, _parameter: click.Parameter, incomple
     show_default=True,
     help="Risk-free rate a year as a fraction: 0.04 is 4 %.",
 )
-def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float) -> int:
+@click.option(
+    "--in-sample",
+    is_flag=True,
+    help="Runs with training: first replay each window with the models that were made of it.",
+)
+def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float, in_sample: bool) -> int:
     """Measure runs: metrics.json, trades.csv and report.html in each run directory, a table here.
 
     RUN is a name in backtest_results, the path of a run directory, or "latest". Several runs are also set
@@ -59,6 +65,8 @@ def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float)
     studied: list[tuple[Study, Metrics]] = []
     pages: list[Path] = []
     for directory in directories:
+        if in_sample:
+            _measure_in_sample(directory)
         study = study_run(open_run(directory), here.cache)
         metrics = measure(study, risk_free)
         pages.append(write_analysis(study, metrics))
@@ -73,6 +81,17 @@ def analyze(runs: tuple[str, ...], opens: bool, as_json: bool, risk_free: float)
 def _open(page: Path, *, opens: bool) -> None:
     if opens and not webbrowser.open(page.resolve().as_uri()):
         click.echo(f"warning: no browser was found; open {page} yourself", err=True)
+
+
+def _measure_in_sample(directory: Path) -> None:
+    from orchestrator.runtime.in_sample import measure_in_sample  # noqa: PLC0415 - starts processes
+
+    run = open_run(directory)
+    if not run.models:
+        raise ConfigError(f"{directory.name} has no models; --in-sample is for runs with [training]")
+    measure_in_sample(
+        run, home(), environment=os.environ, tell=lambda line: click.echo(f"{run.name}: {line}", err=True)
+    )
 
 
 def _without_a_tick(directory: Path, *, as_json: bool) -> Path | None:
