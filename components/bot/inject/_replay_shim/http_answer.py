@@ -12,8 +12,9 @@ from typing import Any
 
 from _replay_shim import aio
 
-__all__ = ["Answer", "Answers", "failure_error", "split_url"]
+__all__ = ["BODILESS", "Answer", "Answers", "failure_error", "split_url"]
 
+BODILESS = (204, 304)  # statuses of answers that have no body
 _KNOWN_MAX = 2048  # answers kept; a bot asks for a few dozen
 
 
@@ -22,6 +23,8 @@ class Answer:
 
     Attributes
     ----------
+    headers
+        In the order in which they are sent.
     failure
         None, or why there is no answer: "refused", "timeout", "reset".
     message
@@ -45,7 +48,7 @@ class Answer:
     def __init__(self, reply: Any, body: bytes, key: str) -> None:
         self.status: int = reply.get("status", 0)
         self.reason: str = reply.get("reason", "")
-        self.headers: list[tuple[str, str]] = [(name, value) for name, value in reply.get("headers", ())]
+        self.headers = _whole(reply.get("headers", ()), self.status, body)
         self.failure: str | None = reply.get("failure")
         self.message: str = reply.get("message") or ""
         self.valid_until_ns: int | None = reply.get("valid_until")
@@ -153,6 +156,14 @@ class Answers:
         raise _refusal(host, self.ask(client, "CONNECT", f"{scheme}://{host}:{port}", timeout=timeout))
 
 
+# The body is in one piece: its length is said, unless it is that of an answer without one.
+def _whole(headers: Iterable[Any], status: int, body: bytes) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in headers if name.lower() != "transfer-encoding"]
+    if status not in BODILESS and not any(name.lower() == "content-length" for name, _ in kept):
+        kept.append(("Content-Length", str(len(body))))
+    return kept
+
+
 def _refusal(host: str, answer: Answer) -> ConnectionRefusedError:
     return ConnectionRefusedError(111, answer.message or f"{host} is not emulated by this replay")
 
@@ -160,7 +171,8 @@ def _refusal(host: str, answer: Answer) -> ConnectionRefusedError:
 def failure_error(answer: Answer) -> OSError:
     """Return what a socket would have raised for the failure of an answer."""
     if answer.failure == "timeout":
-        return TimeoutError(answer.message or "The read operation timed out")
+        is_plain = answer.key.partition(" ")[2].startswith("http:")
+        return TimeoutError("timed out" if is_plain else "The read operation timed out")
     if answer.failure == "reset":
         return ConnectionResetError(104, "Connection reset by peer")
     return ConnectionRefusedError(111, answer.message or "Connection refused")

@@ -43,11 +43,7 @@ def _response(module: Any, request: Any, answer: Answer) -> Any:
     stream = module.Response(200, content=b"" if request.method == "HEAD" else answer.body).stream
     return module.Response(
         status_code=answer.status,
-        headers=[
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in answer.headers
-            if name.lower() != "transfer-encoding"  # the body is whole
-        ],
+        headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
         stream=stream,
         extensions={"http_version": b"HTTP/1.1", "reason_phrase": answer.reason.encode("latin-1", "replace")},
     )

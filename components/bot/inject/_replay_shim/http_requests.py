@@ -408,7 +408,6 @@ def _raw_headers(answer: Answer) -> Any:
     if "urllib3" not in known:
         headers: Any = sys.modules["urllib3._collections"].HTTPHeaderDict()
         for name, value in answer.headers:
-            if name.lower() != "transfer-encoding":  # the body is whole
-                headers.add(name, value)
+            headers.add(name, value)
         known["urllib3"] = headers
     return known["urllib3"].copy()

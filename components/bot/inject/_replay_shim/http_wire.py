@@ -9,11 +9,9 @@ from __future__ import annotations
 import io
 from typing import Any, NamedTuple
 
-from _replay_shim.http_answer import Answer, Answers, failure_error, split_url
+from _replay_shim.http_answer import BODILESS, Answer, Answers, failure_error, split_url
 
 __all__ = ["EmulatedSocket", "Request", "address", "response_bytes", "take_request"]
-
-_BODILESS = (204, 304)
 
 
 class Request(NamedTuple):
@@ -87,17 +85,9 @@ def address(origin: str, request: Request) -> str:
 
 def response_bytes(method: str, answer: Answer) -> bytes:
     """Return an answer as a server would have written it, its body in one piece."""
-    body = b"" if method == "HEAD" or answer.status in _BODILESS else answer.body
+    body = b"" if method == "HEAD" or answer.status in BODILESS else answer.body
     lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-    names = set()
-    for name, value in answer.headers:
-        key = name.lower()
-        if key == "transfer-encoding" or (key == "content-length" and method != "HEAD"):
-            continue
-        names.add(key)
-        lines.append(f"{name}: {value}")
-    if "content-length" not in names and answer.status not in _BODILESS:
-        lines.append(f"Content-Length: {len(answer.body)}")
+    lines += [f"{name}: {value}" for name, value in answer.headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body
 
 
