@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.engine.barrier import Barrier
-from orchestrator.engine.bot_desk import BotDesk
-from orchestrator.engine.bots import BotCall, BotProcess, BotProcesses, BotVenues
+from orchestrator.engine.bot_floor import BotDue, BotFloor
+from orchestrator.engine.bots import BotVenues
 from orchestrator.engine.clock import Clock
 from orchestrator.engine.commands import (
     Checkpoint,
     Command,
-    GrantTurn,
-    PublishFill,
     PublishSnapshot,
     PutModelsInUse,
     TrainModels,
@@ -30,35 +28,25 @@ from orchestrator.engine.commands import (
     Write,
     WriteEquity,
 )
-from orchestrator.engine.equity import EquityMarker
+from orchestrator.engine.dealing import Dealing
+from orchestrator.engine.equity import EquityBook
 from orchestrator.engine.event_queue import EventQueue
 from orchestrator.engine.events import EventKey, EventKind
-from orchestrator.engine.journal import Journal
-from orchestrator.engine.mailbox import Mailbox, Notice, to_fill
+from orchestrator.engine.mailbox import Mailbox
 from orchestrator.engine.price_feed import PriceFeed, TickSource
 from orchestrator.engine.requests import ComponentPlace, RequestDesk
 from orchestrator.engine.signals import SignalBoard
 from orchestrator.engine.trainings import TrainingOutcome, TrainingTimes, model_record, new_models
 from orchestrator.engine.turns import Turn, Turns, sdk_turns
+from orchestrator.engine.wake_ups import WakeUp, WakeUps
 from orchestrator.errors import CausalityError, ComponentError, ConfigError, ProtocolError
 from orchestrator.exchange.events import (
     CandlesClosed,
-    CashFlowBooked,
     CoinEnded,
-    Input,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-    OrderRejected,
-    Outcome,
-    RequestRefused,
     RunEnded,
-    SetTimer,
     TimerDue,
-    TimerKind,
 )
 from orchestrator.exchange.exchange import Exchange
-from orchestrator.exchange.margin import EXCHANGE_SOURCE
 from orchestrator.protocol import (
     Acknowledgement,
     CancelOrder,
@@ -77,7 +65,7 @@ from orchestrator.protocol import (
 )
 from orchestrator.runs.records import SignalRecord
 
-__all__ = ["INSTRUCTIONS_MAX", "STEPS_MAX", "WAKE_UPS_MAX", "ComponentPlace", "Engine", "History"]
+__all__ = ["INSTRUCTIONS_MAX", "STEPS_MAX", "ComponentPlace", "Engine", "History"]
 
 INSTRUCTIONS_MAX = 10_000
 """How much a component may say in one turn; more is a flood and ends the run."""
@@ -85,41 +73,13 @@ INSTRUCTIONS_MAX = 10_000
 STEPS_MAX = 100_000
 """How much may happen between two ticks; more is a component that wakes itself without end."""
 
-WAKE_UPS_MAX = 10_000
-"""How many wake-ups a component may wait for at a time."""
-
 _CHECKPOINT_SEQUENCES = 1_000
 _NO_TRAININGS = TrainingTimes()
 
-_TIMER_KINDS = {
-    TimerKind.FUNDING: EventKind.FUNDING,
-    TimerKind.LIQUIDATION: EventKind.LIQUIDATION,
-    TimerKind.EXPIRY: EventKind.EXPIRY,
-    TimerKind.CANCEL: EventKind.CANCEL,
-    TimerKind.OPENING: EventKind.REMAINDER,
-    TimerKind.ARRIVAL: EventKind.ORDER,
-}
-
-# Plain numbers: flags are slow to combine.
 _TICK, _WAKE_UP, _MODEL = int(Reason.TICK), int(Reason.WAKE_UP), int(Reason.MODEL)
-
-_AT_ONCE = (OrderFilled, OrderCancelled, OrderExpired)
-_LATER = (OrderRejected, RequestRefused)
 
 History = Callable[[str, str, int, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 """(coin, timeframe, count, sim_time_ns) -> open times int64[n], columns float64[5, n]."""
-
-
-class _WakeUp(msgspec.Struct, frozen=True):
-    """A queued reason to wake a component: a time it asked for, or a notice that takes until now to reach it."""
-
-    notice: Notice | None
-
-
-class _BotDue(msgspec.Struct, frozen=True):
-    """A blocked process of a bot goes on."""
-
-    process: BotProcess
 
 
 class _TrainingDue(msgspec.Struct, frozen=True):
@@ -179,35 +139,43 @@ class Engine:
     ) -> None:
         self.clock = Clock(sim_start_ns)
         self.is_over = False
-        self.is_start_pending = False  # a bot waits for its start condition: nobody may run ahead
-        self.fills = 0
         self._sim_end_ns = sim_end_ns
         self._market = market
         self._history = history
         self._exchange = exchange
         self._components = components
         self._feed = PriceFeed(market, marks)
-        self._queue: EventQueue[TimerDue | _WakeUp | _BotDue | _TrainingDue | _ModelsDue] = EventQueue()
+        self._queue: EventQueue[TimerDue | WakeUp | BotDue | _TrainingDue | _ModelsDue] = EventQueue()
         self._barrier = Barrier()
         self._board = SignalBoard(tuple(c.stage for c in components))
         self._mailboxes = tuple(Mailbox() for _ in components)
-        self._journal = Journal(currency)
-        self._marker = EquityMarker(len(market.coins))
-        self._take_balances()
-        self._balances_changed = False
+        self._equity = EquityBook(exchange, {c.account for c in components}, self._feed, market.coins)
         self._unfinished: list[Command] = []
-        bots = frozenset(place for place, c in enumerate(components) if c.is_bot)
-        self._bots = BotProcesses() if bots else None
-        self._bot_places = bots  # membership only
-        self._venues = venues
-        self._request_latency_ns = request_latency_ns
-        self._sdk_turns = sdk_turns(tuple(c.stage for c in components), bots)
-        self._turns = Turns()
-        self._granted: set[BotProcess] = set()  # who had a turn at this moment; membership only
-        self._snapshot: Snapshot | None = None
-        self._wake_up_counters = [0] * len(components)
-        self._wake_up_times: list[set[int]] = [set() for _ in components]
+        self._wake_ups = WakeUps(components, self.clock, self._queue, sim_end_ns)
+        self._dealing = Dealing(
+            exchange, components, self._mailboxes, self.clock, self._queue, self._wake_ups, currency, venues
+        )
         self._requests = RequestDesk(components)
+        self._sdk_turns = sdk_turns(components)
+        self._turns = Turns()
+        self.bots: BotFloor | None = None
+        if venues is not None:
+            self.bots = BotFloor(
+                components,
+                clock=self.clock,
+                queue=self._queue,
+                turns=self._turns,
+                feed=self._feed,
+                dealing=self._dealing,
+                requests=self._requests,
+                exchange=exchange,
+                venues=venues,
+                request_latency_ns=request_latency_ns,
+                sim_end_ns=sim_end_ns,
+                has_sdk=bool(self._sdk_turns),
+                go_on=self._go_on_when_free,
+            )
+        self._snapshot: Snapshot | None = None
         self._account_versions: list[int | None] = [None] * len(components)
         self._trainings = trainings
         self._is_training_due = False  # at this moment, before anyone is woken
@@ -229,17 +197,18 @@ class Engine:
     @property
     def is_waiting(self) -> bool:
         """Return whether anyone is at work; then only what components say moves the run."""
-        return bool(self._barrier.awaited) or (self._bots is not None and self._bots.is_any_at_work)
+        return bool(self._barrier.awaited) or (self.bots is not None and self.bots.is_any_at_work)
 
     @property
-    def bots_at_work(self) -> tuple[BotProcess, ...]:
-        """Processes of bots that are at work or starting, in declared order."""
-        return self._bots.at_work if self._bots is not None else ()
+    def fills(self) -> int:
+        """How many fills there were."""
+        return self._dealing.fills
 
     @property
     def awaited(self) -> tuple[str, ...]:
         """Names of the components that have not acknowledged or not blocked, in declared order."""
-        places = self._barrier.awaited | {process.place for process in self.bots_at_work}
+        bots = self.bots.at_work if self.bots is not None else ()
+        places = self._barrier.awaited | {process.place for process in bots}
         return tuple(c.name for place, c in enumerate(self._components) if place in places)
 
     @property
@@ -256,11 +225,7 @@ class Engine:
 
     def equity(self) -> float:
         """Return the account value at the last closes, for progress and status only."""
-        total = self._marker.cash
-        for coin, quantity in enumerate(self._marker.quantities):
-            if quantity != 0.0:
-                total += quantity * self._feed.mark(coin)
-        return total
+        return self._equity.value()
 
     def answer(self, component: int, query: HistoryQuery) -> ClosedCandles | QueryRefused:
         """Answer a component's question as of the snapshot it has in hand.
@@ -307,7 +272,8 @@ class Engine:
         if self._is_training_due:  # the first training, before the first sequence
             self._begin_moment(commands)
             return self.take_unfinished()
-        self._granted.clear()
+        if self.bots is not None:
+            self.bots.begin_moment()
         due = self._queue.next_time_ns
         tick = self._feed.next_time_ns
         if due is not None and (due <= self._sim_end_ns if tick is None else due < tick):
@@ -350,46 +316,6 @@ class Engine:
         self._give_next_turn(commands)
         return self.take_unfinished()
 
-    def bot_begins(self, process: BotProcess) -> None:
-        """Note that a process of a bot was started: time stands still until it blocks or is gone."""
-        self._of_bots.begin(process)
-
-    def bot_blocks(self, process: BotProcess, call: BotCall) -> list[Command]:
-        """Take what a process asks for before it blocks; it goes on when simulation time has come to that."""
-        bots, commands, now = self._of_bots, self._unfinished, self.clock.sim_time_ns
-        is_going_on = process in self._granted
-        bots.block(process, call)
-        if call.until_ns is not None and call.until_ns <= now:
-            turn = self._bot_turn(process)
-            if is_going_on:
-                self._turns.put_first(turn)  # it has the turn already
-            else:
-                self._turns.add(turn)
-        elif call.until_ns is not None and call.until_ns <= self._sim_end_ns:
-            self._queue_bot(process, call.until_ns)
-        return self._after_bots(commands)
-
-    def bot_may_go_on(self, process: BotProcess) -> list[Command]:
-        """Let a blocked process go on now, because what it waited for has happened; its own time may be later."""
-        bots = self._of_bots
-        call = bots.call_of(process)
-        if call is None:
-            return []
-        if call.sim_time_ns > self.clock.sim_time_ns:
-            if call.sim_time_ns <= self._sim_end_ns:
-                self._queue_bot(process, call.sim_time_ns)
-        else:
-            bots.schedule(process)  # an event that is queued for it does not count any more
-            self._turns.add(self._bot_turn(process))
-        return self._after_bots(self._unfinished)
-
-    def bot_ends(self, process: BotProcess) -> list[Command]:
-        """Forget a process that is gone."""
-        self._of_bots.end(process)
-        self._turns.remove(process)
-        self._granted.discard(process)
-        return self._after_bots(self._unfinished)
-
     def take_unfinished(self) -> list[Command]:
         """Return the commands of the moment so far, once; after an error, those that came before it."""
         commands, self._unfinished = self._unfinished, []
@@ -400,8 +326,8 @@ class Engine:
         if self.is_over:
             return
         self._exchange.validate()  # while orders are still open: their ends would hide what is wrong with them
-        if self.clock.sequence or self._bots is not None:
-            self._exchange_handles(
+        if self.clock.sequence or self.bots is not None:
+            self._dealing.handle(
                 commands, RunEnded(sim_time_ns=self.clock.sim_time_ns, reason=reason), is_notifying=False
             )
             self._write_equity(commands, self._feed.index + 1)
@@ -421,13 +347,14 @@ class Engine:
         self._feed.advance()
         self._snapshot = self._feed.snapshot(self.clock.sequence)
         commands.append(PublishSnapshot(self._snapshot))
-        self._exchange_handles(commands, CandlesClosed(sim_time_ns=sim_time_ns))
+        self._dealing.handle(commands, CandlesClosed(sim_time_ns=sim_time_ns))
         for coin in self._coin_ends.get(sim_time_ns, ()):
-            self._exchange_handles(commands, CoinEnded(sim_time_ns=sim_time_ns, coin=coin))
+            self._dealing.handle(commands, CoinEnded(sim_time_ns=sim_time_ns, coin=coin))
         self._handle_due(commands, sim_time_ns)
-        if self._balances_changed:
+        if self._dealing.has_balances_changed:
             self._write_equity(commands, self._feed.index)
-            self._take_balances()
+            self._equity.take_balances()
+            self._dealing.has_balances_changed = False
         for mailbox in self._mailboxes:
             mailbox.reason |= _TICK  # every component gets every tick
         self._turns.add_all(self._sdk_turns)
@@ -435,16 +362,17 @@ class Engine:
 
     def _advance_between_ticks(self, commands: list[Command], sim_time_ns: int) -> None:
         self.clock.advance(sim_time_ns)
-        if self.clock.step > STEPS_MAX and self._bots is None:  # a bot's every request takes time of its own
+        if self.clock.step > STEPS_MAX and self.bots is None:  # a bot's every request takes time of its own
             raise ComponentError(
                 f"more than {STEPS_MAX} things happened between sequence {self.clock.sequence} and the next tick; "
                 f"a component that asks to be woken again and again (wake_at) never lets time pass"
             )
         self._snapshot = None
         self._handle_due(commands, sim_time_ns)
-        if self._balances_changed:
+        if self._dealing.has_balances_changed:
             self._write_equity(commands, self._feed.index + 1)
-            self._take_balances()
+            self._equity.take_balances()
+            self._dealing.has_balances_changed = False
         for turn in self._sdk_turns:
             woken = tuple(place for place in turn.places if self._mailboxes[place].reason)
             if woken:
@@ -462,26 +390,26 @@ class Engine:
         if models:
             commands.append(PutModelsInUse(models))
         for place, mailbox in enumerate(self._mailboxes):
-            if place not in self._bot_places:
+            if not self._components[place].is_bot:
                 mailbox.models.extend(models)
 
     def _handle_due(self, commands: list[Command], sim_time_ns: int) -> None:
         while (due := self._queue.pop_due(sim_time_ns)) is not None:
             key, event = due
             if isinstance(event, TimerDue):
-                self._exchange_handles(commands, event)
+                self._dealing.handle(commands, event)
             elif isinstance(event, _TrainingDue):
                 self._is_training_due = True
             elif isinstance(event, _ModelsDue):
                 self._put_in_use(commands, event.models)
-            elif isinstance(event, _BotDue):
-                if self._of_bots.is_due(event.process, key.source_counter):
-                    self._turns.add(self._bot_turn(event.process))
+            elif isinstance(event, BotDue):
+                if self.bots is not None:
+                    self.bots.come_due(event, key.source_counter)
             elif event.notice is not None:
                 self._mailboxes[key.source].deliver(event.notice, sim_time_ns)
             else:
                 self._mailboxes[key.source].reason |= _WAKE_UP
-                self._wake_up_times[key.source].discard(sim_time_ns)
+                self._wake_ups.came(key.source, sim_time_ns)
 
     def _give_next_turn(self, commands: list[Command]) -> None:
         if not self._turns:
@@ -489,11 +417,16 @@ class Engine:
             return
         turn = self._turns.take()
         process = turn.process
-        if process is not None:
-            self._grant(commands, process)
+        if process is not None and self.bots is not None:
+            self.bots.grant(commands, process)
             return
         self._barrier.open(turn.places, self.clock.sequence, self.clock.step)
         commands.extend(WakeComponent(place, self._snapshot_for(place)) for place in turn.places)
+
+    def _go_on_when_free(self) -> list[Command]:
+        if not self.is_waiting:
+            self._give_next_turn(self._unfinished)
+        return self.take_unfinished()
 
     def _end_moment(self, commands: list[Command]) -> None:
         if self.clock.step or not self.clock.sequence:
@@ -532,74 +465,20 @@ class Engine:
         mailbox.clear()
         return personal
 
-    # ------------------------------------------------------------------ unmodified bots
-
-    @property
-    def _of_bots(self) -> BotProcesses:
-        if self._bots is None:
-            raise ProtocolError("no component of this run is an unmodified bot")
-        return self._bots
-
-    def _bot_turn(self, process: BotProcess) -> Turn:
-        return Turn(self._components[process.place].stage, process.place, process.path, (process.place,))
-
-    def _queue_bot(self, process: BotProcess, sim_time_ns: int) -> None:
-        number = self._of_bots.schedule(process)
-        key = EventKey(sim_time_ns, EventKind.STAGES, process.place, number)
-        self._queue.push(key, _BotDue(process))
-
-    def _after_bots(self, commands: list[Command]) -> list[Command]:
-        if not self.is_waiting:
-            self._give_next_turn(commands)
-        return self.take_unfinished()
-
-    def _grant(self, commands: list[Command], process: BotProcess) -> None:
-        # What the process had asked for is done now; then it works, at its own time, until it blocks again.
-        call = self._of_bots.go_on(process)
-        now_ns, answer = max(self.clock.sim_time_ns, call.sim_time_ns), None
-        account = self._components[process.place].account
-        if call.request is not None:
-            if self._venues is None:
-                raise ProtocolError("a bot called an exchange, and none is emulated")
-            desk = BotDesk(
-                process.place,
-                self._components[process.place],
-                self.clock.sim_time_ns,
-                self._exchange,
-                self._requests,
-                lambda event: self._exchange_handles(commands, event),
-            )
-            answer = self._venues.answer(call.request, desk)
-            now_ns += self._request_latency_ns if answer.takes_ns is None else answer.takes_ns
-        self._granted.add(process)
-        has_open_orders = self._exchange.has_open_orders(account)
-        commands.append(GrantTurn(process, now_ns, self._horizon_ns(process), has_open_orders, answer))
-
-    def _horizon_ns(self, process: BotProcess) -> int:
-        # Until then nothing happens that anyone else acts on: the process may sleep so long without asking.
-        now_ns = self.clock.sim_time_ns
-        bots = self._of_bots
-        if self._turns or self.is_start_pending or bots.is_other_at_work(process):
-            return now_ns
-        times = [self._sim_end_ns, bots.next_wake_ns(process)]
-        if self._sdk_turns:
-            times += [self._queue.next_time_ns, self._feed.next_time_ns]
-        return max(now_ns, min(time for time in times if time is not None) - 1)
-
     # ------------------------------------------------------------------ what components say
 
     def _commit(self, commands: list[Command], place: int, instruction: Instruction) -> None:
         match instruction:
             case SubmitOrder():
                 request = self._requests.order(place, instruction, self.clock.sim_time_ns)
-                self._exchange_handles(commands, request)
+                self._dealing.handle(commands, request)
             case CancelOrder() | ReplaceOrder():
                 change = self._requests.change(place, instruction, self.clock.sim_time_ns)
-                self._exchange_handles(commands, change)
+                self._dealing.handle(commands, change)
             case PublishSignal():
                 self._publish(commands, place, instruction)
             case SetWakeUp():
-                self._set_wake_up(place, instruction.sim_time_ns)
+                self._wake_ups.ask(place, instruction.sim_time_ns)
 
     def _publish(self, commands: list[Command], place: int, signal: PublishSignal) -> None:
         component = self._components[place]
@@ -625,98 +504,7 @@ class Engine:
         )
         commands.append(Write(record))
 
-    def _set_wake_up(self, place: int, sim_time_ns: int) -> None:
-        if sim_time_ns <= self.clock.sim_time_ns:
-            raise ProtocolError(
-                f"{self._components[place].name} asked to be woken at {sim_time_ns} ns, which is not later than "
-                f"now ({self.clock.sim_time_ns} ns)",
-                component=self._components[place].name,
-            )
-        if sim_time_ns > self._sim_end_ns or sim_time_ns in self._wake_up_times[place]:
-            return
-        if len(self._wake_up_times[place]) >= WAKE_UPS_MAX:
-            raise ProtocolError(
-                f"{self._components[place].name} waits for {WAKE_UPS_MAX} wake-ups already; "
-                "no more are allowed at a time",
-                component=self._components[place].name,
-            )
-        self._wake_up_times[place].add(sim_time_ns)
-        self._queue_wake_up(place, sim_time_ns, None)
-
-    def _queue_wake_up(self, place: int, sim_time_ns: int, notice: Notice | None) -> None:
-        self._wake_up_counters[place] += 1
-        key = EventKey(sim_time_ns, EventKind.STAGES, place, self._wake_up_counters[place])
-        self._queue.push(key, _WakeUp(notice))
-
-    # ------------------------------------------------------------------ what the exchange answers
-
-    def _exchange_handles(
-        self, commands: list[Command], event: Input, *, is_notifying: bool = True
-    ) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for outcome in self._exchange.handle(event):
-            if isinstance(outcome, SetTimer):
-                kind = _TIMER_KINDS[outcome.kind]
-                key = EventKey(outcome.sim_time_ns, kind, outcome.source, outcome.counter)
-                self._queue.push(key, TimerDue(sim_time_ns=outcome.sim_time_ns, timer=outcome))
-                continue
-            if outcome.sim_time_ns != self.clock.sim_time_ns:
-                raise CausalityError(f"{outcome} was reported at {self.clock.sim_time_ns}")
-            commands.extend(map(Write, self._journal.records(outcome, self.clock.sequence)))
-            if self._venues is not None:
-                self._venues.note(outcome)
-            if is_notifying:
-                self._notify(commands, outcome)
-            outcomes.append(outcome)
-        return outcomes
-
-    def _notify(self, commands: list[Command], outcome: Outcome) -> None:
-        if isinstance(outcome, _AT_ONCE):
-            for place in self._concerned(outcome):
-                self._mailboxes[place].deliver(outcome, self.clock.sim_time_ns)
-            if isinstance(outcome, OrderFilled):
-                self.fills += 1
-                self._balances_changed = True
-                commands.append(PublishFill(outcome.component, to_fill(outcome)))
-        elif isinstance(outcome, CashFlowBooked):
-            self._balances_changed = True
-        elif isinstance(outcome, _LATER) and outcome.source not in self._bot_places:
-            if outcome.notify_time_ns > self.clock.sim_time_ns:
-                if outcome.notify_time_ns <= self._sim_end_ns:
-                    self._queue_wake_up(outcome.source, outcome.notify_time_ns, outcome)
-            else:
-                self._mailboxes[outcome.source].deliver(outcome, self.clock.sim_time_ns)
-
-    def _concerned(self, outcome: OrderFilled | OrderCancelled | OrderExpired) -> tuple[int, ...]:
-        # Who hears of an order: its component; of a liquidation every component of the account, by its fills.
-        # A bot asks its exchange, which hears of everything.
-        if outcome.source in self._bot_places:
-            return ()
-        if outcome.source != EXCHANGE_SOURCE:
-            return (outcome.source,)
-        if not isinstance(outcome, OrderFilled):
-            return ()
-        return tuple(
-            place
-            for place, c in enumerate(self._components)
-            if c.account == outcome.account and place not in self._bot_places
-        )
-
-    # ------------------------------------------------------------------ equity
-
     def _write_equity(self, commands: list[Command], stop: int) -> None:
-        rows = self._marker.close_segment(
-            stop, self._feed.first, self._feed.block.times_ns, self._feed.marks.prices
-        )
+        rows = self._equity.rows_until(stop)
         if rows is not None:
             commands.append(WriteEquity(rows))
-
-    def _take_balances(self) -> None:
-        accounts = sorted({c.account for c in self._components})
-        cash = sum(self._exchange.cash(account) for account in accounts)
-        quantities = tuple(
-            float(sum(self._exchange.quantity(account, coin) for account in accounts))
-            for coin in self._market.coins
-        )
-        self._marker.set_balances(float(cash), quantities)
-        self._balances_changed = False

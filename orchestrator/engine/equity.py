@@ -7,12 +7,16 @@ every machine.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.engine.price_feed import PriceFeed
+from orchestrator.exchange.exchange import Exchange
 from orchestrator.runs.records import EquityRows
 
-__all__ = ["EquityMarker"]
+__all__ = ["EquityBook", "EquityMarker"]
 
 _CLOSE = 3  # column of a price block
 
@@ -80,3 +84,51 @@ class EquityMarker:
             equity=equity,
             quantities=np.tile(np.asarray(self._quantities, dtype=np.float64), (stop - start, 1)),
         )
+
+
+class EquityBook:
+    """The equity rows of a run: all accounts together, marked at every tick.
+
+    Parameters
+    ----------
+    exchange
+        Whose balances they are.
+    accounts
+        Names of the accounts, each once.
+    feed
+        The ticks, with the prices that mark them.
+    coins
+        In the order of the rows.
+    """
+
+    def __init__(
+        self, exchange: Exchange, accounts: Collection[str], feed: PriceFeed, coins: tuple[str, ...]
+    ) -> None:
+        self._exchange = exchange
+        self._accounts = sorted(accounts)
+        self._feed = feed
+        self._coins = coins
+        self._marker = EquityMarker(len(coins))
+        self.take_balances()
+
+    def value(self) -> float:
+        """Return what the accounts are worth at the last closes."""
+        total = self._marker.cash
+        for coin, quantity in enumerate(self._marker.quantities):
+            if quantity != 0.0:
+                total += quantity * self._feed.mark(coin)
+        return total
+
+    def rows_until(self, stop: int) -> EquityRows | None:
+        """Return the rows of the ticks before one (its index) that were not returned yet; None without any."""
+        feed = self._feed
+        return self._marker.close_segment(stop, feed.first, feed.block.times_ns, feed.marks.prices)
+
+    def take_balances(self) -> None:
+        """Mark what the accounts have now from the next row on."""
+        cash = sum(self._exchange.cash(account) for account in self._accounts)
+        quantities = tuple(
+            float(sum(self._exchange.quantity(account, coin) for account in self._accounts))
+            for coin in self._coins
+        )
+        self._marker.set_balances(float(cash), quantities)

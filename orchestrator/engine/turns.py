@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from orchestrator.engine.bots import BotProcess
+from orchestrator.engine.requests import ComponentPlace
 
 __all__ = ["Turn", "Turns", "sdk_turns"]
 
@@ -28,20 +29,12 @@ class Turn(NamedTuple):
         return BotProcess(self.place, self.path) if self.path else None
 
 
-def sdk_turns(stages: tuple[int, ...], bots: Collection[int]) -> tuple[Turn, ...]:
-    """Return the turns of the SDK components at a tick, in order.
-
-    Parameters
-    ----------
-    stages
-        Of the components, in declared order.
-    bots
-        Places of the unmodified bots: beside one of them nobody works at the same time.
-    """
+def sdk_turns(components: tuple[ComponentPlace, ...]) -> tuple[Turn, ...]:
+    """Return the turns of the SDK components at a tick, in order; beside a bot nobody works at the same time."""
     turns: list[Turn] = []
-    for stage in sorted(set(stages)):
-        places = [place for place, number in enumerate(stages) if number == stage]
-        group = tuple(place for place in places if place not in bots)
+    for stage in sorted({c.stage for c in components}):
+        places = [place for place, c in enumerate(components) if c.stage == stage]
+        group = tuple(place for place in places if not components[place].is_bot)
         if len(group) < len(places):
             turns.extend(Turn(stage, place, (), (place,)) for place in group)
         elif group:

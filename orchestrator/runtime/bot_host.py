@@ -31,9 +31,10 @@ from orchestrator.bot_protocol import (
     HttpReply,
     WaitReply,
 )
+from orchestrator.engine.bot_floor import BotFloor
 from orchestrator.engine.bots import BotCall, BotProcess
+from orchestrator.engine.clock import Clock
 from orchestrator.engine.commands import Command, GrantTurn
-from orchestrator.engine.engine import Engine
 from orchestrator.errors import ComponentError, ProtocolError
 from orchestrator.runtime.bot_exchange import BotExchange, BotRequest
 from orchestrator.runtime.bot_line import BotLine, Called, Lost
@@ -89,8 +90,8 @@ class BotHost:
 
     Parameters
     ----------
-    engine
-        Whose bots they are.
+    floor, clock
+        Of the engine.
     line
         Their socket.
     exchange
@@ -105,7 +106,8 @@ class BotHost:
 
     def __init__(
         self,
-        engine: Engine,
+        floor: BotFloor,
+        clock: Clock,
         line: BotLine,
         exchange: BotExchange,
         components: tuple[BotComponent, ...],
@@ -113,7 +115,8 @@ class BotHost:
         report: BotReport,
     ) -> None:
         self.token = secrets.token_hex(16)  # admits processes; never part of a result
-        self._engine = engine
+        self._floor = floor
+        self._clock = clock
         self._line = line
         self._exchange = exchange
         self._components = {c.place: c for c in components}
@@ -123,12 +126,17 @@ class BotHost:
         self._processes: dict[BotProcess, _Process] = {}
         self._by_connection: dict[int, BotProcess] = {}
         self._unstarted = [c for c in components if c.start_file is not None]
-        engine.is_start_pending = bool(self._unstarted)
+        floor.is_start_pending = bool(self._unstarted)
 
     @property
     def sim_time_ns(self) -> int:
         """Simulation time of the run."""
-        return self._engine.clock.sim_time_ns
+        return self._clock.sim_time_ns
+
+    @property
+    def is_any_at_work(self) -> bool:
+        """Return whether a process is at work or starting."""
+        return self._floor.is_any_at_work
 
     # ------------------------------------------------------------------ starts
 
@@ -139,8 +147,8 @@ class BotHost:
     def begin(self, component: BotComponent) -> None:
         """Note that a component's first process is being started."""
         process = BotProcess(component.place, _FIRST)
-        self._processes[process] = _Process(None, self._engine.clock.sim_time_ns)
-        self._engine.bot_begins(process)
+        self._processes[process] = _Process(None, self._clock.sim_time_ns)
+        self._floor.begins(process)
 
     def note_pid(self, name: str, pid: int) -> None:
         """Note the pid of a component's first process."""
@@ -157,7 +165,7 @@ class BotHost:
         ]
         if ready:
             self._unstarted = [c for c in self._unstarted if c not in ready]
-            self._engine.is_start_pending = bool(self._unstarted)
+            self._floor.is_start_pending = bool(self._unstarted)
         return ready
 
     @property
@@ -220,7 +228,7 @@ class BotHost:
             called.connection,
             BotReply(
                 now=message.t,
-                horizon=self._engine.clock.sim_time_ns,
+                horizon=self._clock.sim_time_ns,
                 open_orders=True,  # not looked up; the next answer says
             ),
         )
@@ -241,8 +249,8 @@ class BotHost:
         process = BotProcess(place, tuple(int(part) for part in hello.process.split(".")))
         known = self._processes.get(process)
         if known is None:  # a child that nobody announced
-            known = self._processes[process] = _Process(hello.pid, self._engine.clock.sim_time_ns)
-            self._engine.bot_begins(process)
+            known = self._processes[process] = _Process(hello.pid, self._clock.sim_time_ns)
+            self._floor.begins(process)
         elif known.connection is not None:
             self._report.stranger(f"a second process calls itself {hello.component} {hello.process}")
             self._line.drop(connection)
@@ -258,22 +266,22 @@ class BotHost:
         known.pid, known.connection, known.pending = hello.pid, connection, hello
         self._by_connection[connection] = process
         # Its first turn comes at once, in the order of turns; after exec at the time that it had reached.
-        until = max(known.sim_time_ns, self._engine.clock.sim_time_ns)
-        return self._engine.bot_blocks(process, BotCall(known.sim_time_ns, until))
+        until = max(known.sim_time_ns, self._clock.sim_time_ns)
+        return self._floor.blocks(process, BotCall(known.sim_time_ns, until))
 
     def _reconnect(
         self, process: BotProcess, known: _Process, connection: int, hello: BotHello
     ) -> list[Command]:
         known.pid, known.connection, known.pending = hello.pid, connection, hello
         self._by_connection[connection] = process
-        return self._engine.bot_may_go_on(process)
+        return self._floor.may_go_on(process)
 
     def _block(
         self, process: BotProcess, message: BotMessage, until: int | None, request: Any = None
     ) -> list[Command]:
         known = self._processes[process]
         known.pending = message
-        return self._engine.bot_blocks(process, BotCall(known.sim_time_ns, until, request))
+        return self._floor.blocks(process, BotCall(known.sim_time_ns, until, request))
 
     def _request(self, message: BotHttp, body: bytes) -> BotRequest:
         url = urlsplit(message.url)
@@ -292,7 +300,7 @@ class BotHost:
         child = BotProcess(parent.place, path)
         if child not in self._processes:  # else it was faster than its parent's word
             self._processes[child] = _Process(message.pid, message.t)
-            self._engine.bot_begins(child)
+            self._floor.begins(child)
 
     def _wait(self, parent: BotProcess, message: BotWait) -> list[Command]:
         known = self._processes[parent]
@@ -388,10 +396,10 @@ class BotHost:
         """
         component = self._components[self._places[name]]
         process = BotProcess(component.place, _FIRST)
-        self._report.ended(name, how, self._engine.clock.sim_time_ns)
+        self._report.ended(name, how, self._clock.sim_time_ns)
         if component.fails_run_on_exit:
             raise ComponentError(
-                f"{name} {how} at sequence {self._engine.clock.sequence}, before the replay ended; a bot runs "
+                f"{name} {how} at sequence {self._clock.sequence}, before the replay ended; a bot runs "
                 'for ever: mend it, or set on_exit = "continue" if that is its way',
                 component=name,
             )
@@ -407,13 +415,13 @@ class BotHost:
             is_waiting = isinstance(other.pending, BotWait) and other.pending.pid == known.pid
             if is_waiting and parent.place == process.place:
                 other.has_waited_child_ended = True
-                commands += self._engine.bot_may_go_on(parent)  # before time can move on
-        return commands + self._engine.bot_ends(process)
+                commands += self._floor.may_go_on(parent)  # before time can move on
+        return commands + self._floor.ends(process)
 
     def stuck(self) -> tuple[tuple[str, int | None], ...]:
         """Return the component and pid of every process that is at work or starting."""
         found = []
-        for process in self._engine.bots_at_work:
+        for process in self._floor.at_work:
             known = self._processes.get(process)
             found.append((self._components[process.place].name, known.pid if known else None))
         return tuple(found)

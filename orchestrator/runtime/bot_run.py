@@ -92,7 +92,11 @@ class BotRun:
             charge_cpu=settings.bots.charge_cpu,
         )
         components = tuple(self._component(place, planned) for place, planned in self._planned)
-        self.host = BotHost(engine, self._line, self._exchange, components, rules, self._report)
+        if engine.bots is None:
+            raise ComponentError("the engine of this run knows of no bots")
+        self.host = BotHost(
+            engine.bots, engine.clock, self._line, self._exchange, components, rules, self._report
+        )
         self._components = {c.name: c for c in components}
 
     def start(self, supervisor: Supervisor) -> None:

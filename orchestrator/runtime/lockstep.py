@@ -278,7 +278,7 @@ class LockStep:
         # Ends with the engine still waiting only when an interrupt has lasted too long.
         engine, bus = self._engine, self._shell.bus
         while engine.is_waiting:
-            if engine.bots_at_work:
+            if engine.bots is not None and engine.bots.is_any_at_work:
                 self._hear_bots()
                 if self._is_cut_short:
                     return
@@ -323,7 +323,7 @@ class LockStep:
     def _check_deadline(self) -> None:
         if wall_clock.monotonic_ns() - self._woken_ns > self._timeout_ns:
             clock = self._engine.clock
-            if self._shell.bots is not None and self._engine.bots_at_work:
+            if self._shell.bots is not None and self._shell.bots.host.is_any_at_work:
                 where = self._shell.bots.find_stuck(self._shell.supervisor)
                 raise ComponentError(
                     f"{' and '.join(self._engine.awaited)} neither slept nor asked for anything for "

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.engine import engine as engine_module
+from orchestrator.engine import wake_ups as wake_ups_module
 from orchestrator.engine.commands import Checkpoint, PublishSnapshot, WakeComponent, Write, WriteEquity
 from orchestrator.engine.engine import INSTRUCTIONS_MAX
 from orchestrator.errors import CausalityError, ComponentError, ProtocolError
@@ -430,7 +431,7 @@ class TestWakeUps:
         assert it.lines[-1] == "< wake trader 2.1 at 135 wake_up"
 
     def test_so_many_at_a_time_and_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine_module, "WAKE_UPS_MAX", 3)
+        monkeypatch.setattr(wake_ups_module, "WAKE_UPS_MAX", 3)
         asked = tuple(SetWakeUp(at_minute(1.5) + n) for n in range(4))
         assert len(play({"trader 1.0": asked[:3]}, minutes=2).snapshots) == 7
         with pytest.raises(ProtocolError, match="waits for 3 wake-ups already"):
