@@ -25,19 +25,21 @@ def get_candles(coin, timeframe):
     while True:
         try:
             text = str(market.get_kline(coin + "-USDT", timeframe))
-            break
+            return text.replace("[[", "[").replace("]]", "], ").split("], [")
         except Exception as e:
             print("kucoin:", coin, timeframe, e)
             time.sleep(3.5)
-    rows = text.replace("[[", "[").replace("]]", "], ").split("], [")
-    return [row.replace("[", "").replace("]", "").replace("'", "").split(", ") for row in rows]
+
+
+def get_close(candle):
+    return float(candle.replace("'", "").split(", ")[2])
 
 
 def is_rising(coin, timeframe):
     """Did the last closed candle close above the one before it?"""
     candles = get_candles(coin, timeframe)
     try:
-        return float(candles[1][2]) > float(candles[2][2])
+        return get_close(candles[1]) > get_close(candles[2])
     except (IndexError, ValueError):
         return False  # a young coin: not enough weeks yet
 
