@@ -17,6 +17,7 @@ from _replay_shim import real
 from _replay_shim.baton import Baton, Files
 from _replay_shim.link import Link
 from _replay_shim.pace import Pace
+from _replay_shim.turns import open_turn_log
 
 __all__ = ["Clock"]
 
@@ -61,6 +62,7 @@ class Clock:
         self._hits: dict[str, int] = {}
         self._unanswered: deque[_Call] = deque()
         self._wake_read = self._wake_write = -1
+        self._turn_log = open_turn_log(self.now_ns)
         self.adopt(welcome)
 
     def adopt(self, welcome: Message) -> None:
@@ -70,10 +72,11 @@ class Clock:
         self._now_ns = self.horizon_ns = 0
         self.has_open_orders = False
         self.latency_ns: int = welcome["latency_ns"]
-        self.pace = Pace(welcome)
         if self._wake_read >= 0:
+            self._turn_log = None  # it is for the turns of the first process
             os.close(self._wake_read)
             os.close(self._wake_write)
+        self.pace = Pace(welcome, self._turn_log)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -112,6 +115,8 @@ class Clock:
     def count_hit(self, key: str) -> None:
         """Count an answer from the process's own cache; the next call tells the orchestrator."""
         self._hits[key] = self._hits.get(key, 0) + 1
+        if self._turn_log is not None:
+            self._turn_log.request(key)
 
     def call(self, message: Message, body: bytes = b"") -> tuple[Message, bytes]:
         """Say something and return the answer; the calling thread goes on at the answer's time.
@@ -171,6 +176,8 @@ class Clock:
 
     def _send(self, message: Message, body: bytes, *, moves_time: bool) -> _Call:
         message["t"] = self._now_ns
+        if self._turn_log is not None and message["op"] == "http":
+            self._turn_log.request(f"{message['method']} {message['url']}")
         if self._hits:
             message["hits"], self._hits = self._hits, {}
         call = _Call(moves_time=moves_time)

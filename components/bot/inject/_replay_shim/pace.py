@@ -6,7 +6,10 @@ says. In bursts the sleep that ends the last turn of a burst lasts until a tick 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _replay_shim.turns import TurnLog
 
 __all__ = ["Pace", "Turns"]
 
@@ -28,16 +31,20 @@ class Pace:
     welcome
         The orchestrator's answer to hello: "burst" (None: natural pace), "tick_ns", "tick_anchor_ns" and
         "phase_ns".
+    log
+        Where turns are written down, at any pace.
     """
 
-    def __init__(self, welcome: dict[str, Any]) -> None:
+    def __init__(self, welcome: dict[str, Any], log: TurnLog | None = None) -> None:
         self._burst: int | None = welcome["burst"]
+        self._log = log
+        self._is_counting = self._burst is not None or log is not None
         self._tick_ns: int = welcome["tick_ns"]
         self._offset_ns: int = welcome["tick_anchor_ns"] + welcome["phase_ns"]
 
     def limits(self, duration_ns: int) -> bool:
         """Return whether sleeps of this length are counted: those shorter than a tick, and not of nothing."""
-        return self._burst is not None and 0 < duration_ns < self._tick_ns
+        return self._is_counting and 0 < duration_ns < self._tick_ns
 
     def is_last(self, turns: Turns) -> bool:
         """Return whether the turn that ends now is the burst's last."""
@@ -49,4 +56,6 @@ class Pace:
 
     def count(self, turns: Turns) -> None:
         """Count a turn that has ended; the last of a burst begins the count again."""
+        if self._log is not None:
+            self._log.end_turn()
         turns.count = 0 if self.is_last(turns) else turns.count + 1
