@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
+from orchestrator.cli.written_keys import written_keys
 from orchestrator.config import Settings, load_settings
 from orchestrator.errors import ConfigError
 from orchestrator.home import home
@@ -66,10 +66,7 @@ def doctor(
 
 def _settings(path: Path, flags: dict[str, Any]) -> tuple[Settings, bool]:
     # A file without dates is looked at all the same, but for its data.
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        written = {}  # the settings say what is wrong with it
+    written = written_keys(path)
     has_dates = all(key in written or key in flags for key in _ANY_DATES)
     return load_settings(path, flags if has_dates else {**_ANY_DATES, **flags}), has_dates
 

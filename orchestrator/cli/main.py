@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "orchestrator.cli.demo:demo",
     "new": "orchestrator.cli.new:new",
     "doctor": "orchestrator.cli.doctor:doctor",
+    "pace": "orchestrator.cli.pace:pace",
     "start": "orchestrator.cli.start:start",
     "analyze": "orchestrator.cli.analyze:analyze",
     "data": "orchestrator.cli.data:data",

@@ -18,7 +18,7 @@ from orchestrator.runtime import wall_clock
 from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.session import RunResult, run_replay
 
-__all__ = ["present_run"]
+__all__ = ["present_run", "show_progress"]
 
 _PLAIN_LINE_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
         for note in plan.notes:
             click.echo(f"note: {note}", err=True)
         click.echo(f"run: {plan.directory}", err=True)
-    with _progress(plan, is_quiet=is_quiet) as show:
+    with show_progress(plan, is_quiet=is_quiet) as show:
         result = run_replay(plan, environment=dict(os.environ), show=show)
     for note in result.notes:
         click.echo(f"warning: {note}", err=True)
@@ -46,7 +46,8 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
 
 
 @contextmanager
-def _progress(plan: RunPlan, *, is_quiet: bool) -> Iterator[Callable[[Status], None]]:
+def show_progress(plan: RunPlan, *, is_quiet: bool) -> Iterator[Callable[[Status], None]]:
+    """Give what shows a run's progress on stderr while it goes on: a bar, lines, or nothing."""
     if is_quiet:
         yield lambda _status: None
     elif sys.stderr.isatty():
