@@ -109,7 +109,7 @@ class FakeOrchestrator:
             each.close()
         for thread in self._threads:
             thread.join(10)
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
 
     def environment(self, component: str = "bot", process: str = "0") -> dict[str, str]:
         """Return the whole environment that a bot's first process is started with."""
@@ -159,7 +159,7 @@ class FakeOrchestrator:
                 if outcome is None:  # withdrawn: the next call has come
                     outcome = {"withdrawn": True}, b""
                 reply, reply_body = outcome
-                now_ns = self._now[process]
+                now_ns = self._now.get(process, self._start_ns)  # a hello that was refused set none
                 fields = {
                     "now": now_ns,
                     "horizon": now_ns + self._horizon_ns,

@@ -17,3 +17,5 @@ except BaseException as error:  # noqa: BLE001 - whatever it is: without its shi
         )
     finally:
         os._exit(70)
+
+activate.chain(__file__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from _replay_shim import ending, real  # noqa: F401 - the real primitives, before anything is replaced
 
-__all__ = ["activate"]
+__all__ = ["activate", "chain"]
 
 PROTOCOL_VERSION = 1
 _NEEDED = ("REPLAY_BOT_SOCKET", "REPLAY_TOKEN", "REPLAY_COMPONENT", "REPLAY_BOT_PROCESS")
@@ -30,11 +30,28 @@ def activate(file: str) -> None:
         The `sitecustomize` that calls: its folder is the shim's.
     """
     try:
-        folder = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - pathlib costs every child its import
-        _bring_up(folder)
+        _bring_up(_folder_of(file))
     except BaseException as error:  # noqa: BLE001 - whatever it is: without its shim a bot does not run
         ending.refuse(f"the shim failed, the bot is not run: {ending.describe(error)}")
-    _chain(folder)
+
+
+def chain(file: str) -> None:
+    """Run the `sitecustomize` that would have run without the shim; what it raises, `site` reports as ever."""
+    from importlib.machinery import PathFinder  # noqa: PLC0415 - costs nothing: `site` has imported it
+    from importlib.util import module_from_spec  # noqa: PLC0415
+
+    folder = _folder_of(file)
+    rest = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]  # noqa: PTH100
+    spec = PathFinder.find_spec("sitecustomize", rest)
+    if spec is None or spec.loader is None:
+        return
+    module = module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+def _folder_of(file: str) -> str:
+    return os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - pathlib costs every child its import
 
 
 def _bring_up(folder: str) -> None:
@@ -116,17 +133,3 @@ def _write_stacks_on_request() -> None:
 
 
 _kept: list[Any] = []
-
-
-# What it raises is the environment's own business, and is reported by `site` as without us.
-def _chain(folder: str) -> None:
-    from importlib.machinery import PathFinder  # noqa: PLC0415 - costs nothing: `site` has imported it
-    from importlib.util import module_from_spec  # noqa: PLC0415
-
-    rest = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]  # noqa: PTH100
-    spec = PathFinder.find_spec("sitecustomize", rest)
-    if spec is None or spec.loader is None:
-        return
-    module = module_from_spec(spec)
-    sys.modules["sitecustomize"] = module
-    spec.loader.exec_module(module)
