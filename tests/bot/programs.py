@@ -16,6 +16,8 @@ from typing import Any
 from tests.bot.fake_orchestrator import FakeOrchestrator, Message
 
 TIMEOUT_SECONDS = 60.0
+# The bot's interpreter need not be ours; it needs time-machine.
+INTERPRETER = os.environ.get("REPLAY_TEST_BOT_PYTHON", sys.executable)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def run_natively(folder: Path, program: str, *arguments: str) -> Ended:
     script = write(folder, program)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONHASHSEED": "0", "TZ": "UTC"}
     done = subprocess.run(
-        [sys.executable, script, *arguments],
+        [INTERPRETER, script, *arguments],
         env=environment, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout, done.stderr, [])
@@ -64,7 +66,7 @@ def started(
     script = write(folder, program)
     with FakeOrchestrator(folder / "socket", **settings) as orchestrator:
         process = subprocess.Popen(
-            [sys.executable, "-u", script, *arguments],
+            [INTERPRETER, "-u", script, *arguments],
             env={**orchestrator.environment(), **(environment or {})},
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

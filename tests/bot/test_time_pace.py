@@ -213,3 +213,18 @@ def test_answers_from_the_own_cache_cost_their_latency_and_are_counted(tmp_path:
         1.05 * SECOND_NS, abs=1_000
     )  # past the horizon: it asks
     assert first["hits"]["GET https://x/"] + last["hits"]["GET https://x/"] == 30
+
+
+@pytest.mark.parametrize("is_charged", [False, True])
+def test_cpu_time_is_free_unless_it_is_charged(is_charged: bool, tmp_path: Path) -> None:
+    program = """
+    import json, time
+    began = time.time()
+    sum(range(5_000_000))
+    worked = time.time() - began
+    time.sleep(1)
+    print(json.dumps([worked > 0.001, time.time() - began - worked]))
+    """
+    worked, slept = turns(tmp_path, program, charge_cpu=is_charged)
+    assert worked == is_charged
+    assert slept == pytest.approx(1, abs=0.1)

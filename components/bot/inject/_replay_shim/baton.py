@@ -135,6 +135,7 @@ class Baton:
         A short wait of the bot's own code that lasted until its time is the end of a turn.
         """
         clock, pace = self._clock, self._clock.pace
+        clock.charge()
         until_ns = clock.now_ns() + duration_ns
         if not is_own or clock.has_open_orders or not pace.limits(duration_ns):
             return self.block(wait, until_ns)

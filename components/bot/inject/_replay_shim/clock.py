@@ -72,6 +72,8 @@ class Clock:
         self._now_ns = self.horizon_ns = 0
         self.has_open_orders = False
         self.latency_ns: int = welcome["latency_ns"]
+        self._is_charged = bool(welcome.get("charge_cpu"))
+        self._charged_ns = real.process_time_ns()
         if self._wake_read >= 0:
             self._turn_log = None  # it is for the turns of the first process
             os.close(self._wake_read)
@@ -91,8 +93,17 @@ class Clock:
 
     def time_ns(self) -> int:
         """Return the simulated time to a program: reading it takes a microsecond."""
+        if self._is_charged:
+            self.charge()
         self._now_ns += READ_NS
         return self._now_ns
+
+    def charge(self) -> None:
+        """Let the CPU time of the process since the last charge pass, if the run charges for it."""
+        if self._is_charged:
+            used_ns = real.process_time_ns()
+            self._now_ns += used_ns - self._charged_ns
+            self._charged_ns = used_ns
 
     # ------------------------------------------------------------------ waiting
 
@@ -129,6 +140,7 @@ class Clock:
 
     def exchange(self, message: Message, body: bytes = b"") -> tuple[Message, bytes]:
         """Say something and return the answer at once; who asked must do nothing before the answer's "now"."""
+        self.charge()
         strand = self.baton.current
         strand.depth += 1  # no signal's handler may speak in the middle
         try:

@@ -15,7 +15,7 @@ _SECONDS_MAX = 9_223_372_036  # what fits an int64 of nanoseconds; CPython refus
 
 def sleep_ns(seconds: Any) -> int:
     """Return the nanoseconds of a sleep, rounded up as CPython does; raise what `time.sleep` raises."""
-    if isinstance(seconds, float | int) and 0 <= seconds <= _SECONDS_MAX:
+    if isinstance(seconds, (float, int)) and 0 <= seconds <= _SECONDS_MAX:
         return _ns(seconds)
     if hasattr(seconds, "__index__") and 0 <= seconds.__index__() <= _SECONDS_MAX:
         return int(seconds.__index__()) * SECOND_NS
@@ -30,7 +30,7 @@ def lock_timeout_ns(blocking: bool, timeout: Any) -> int | None:
     """
     if timeout == -1:
         return None if blocking else 0
-    if not blocking or not isinstance(timeout, float | int) or not 0 <= timeout <= _SECONDS_MAX:
+    if not blocking or not isinstance(timeout, (float, int)) or not 0 <= timeout <= _SECONDS_MAX:
         real.allocate_lock().acquire(blocking, timeout)  # raises
     return _ns(timeout)
 

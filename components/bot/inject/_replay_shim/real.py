@@ -15,7 +15,8 @@ from typing import Any
 
 __all__ = [
     "POLLIN", "POLLOUT", "allocate_lock", "asctime", "clock_gettime", "clock_gettime_ns", "ctime", "epoll", "get_ident",
-    "getsignal", "is_alive", "join", "poll", "read", "select_", "signal_", "sigtimedwait", "sleep",
+    "getsignal", "is_alive", "join", "poll",
+    "process_time_ns", "read", "select_", "signal_", "sigtimedwait", "sleep",
     "start_joinable_thread", "start_new_thread", "urandom", "waitid", "write",
 ]  # fmt: skip
 
@@ -30,6 +31,7 @@ is_alive = threading.Thread.is_alive
 sleep = time.sleep
 ctime = time.ctime
 asctime = time.asctime
+process_time_ns = time.process_time_ns
 clock_gettime = time.clock_gettime
 clock_gettime_ns = time.clock_gettime_ns
 
