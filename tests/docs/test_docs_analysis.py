@@ -24,6 +24,7 @@ from orchestrator.analysis.metrics import (
 from orchestrator.analysis.sources import SourceFigures, WorstMoment
 from orchestrator.analysis.trade_figures import TradeFigures
 from orchestrator.analysis.trade_rows import trades_csv
+from orchestrator.analysis.walk_forward_figures import AgeFigures, WalkForwardFigures, WindowFigures
 from tests.docs.markdown import REPOSITORY
 
 ANALYSIS = REPOSITORY / "docs" / "analysis.md"
@@ -39,6 +40,7 @@ FIGURES = (
         MonthlyReturn,
     ),
     *(OpenTradeFigures, GapFigures, Remark, Costs, TradeFigures, SourceFigures, WorstMoment),
+    *(WalkForwardFigures, WindowFigures, AgeFigures),
 )
 
 
