@@ -26,6 +26,7 @@ from orchestrator.exchange.vocabulary import FlowKind, Rule, SlippagePart
 from orchestrator.execution_settings import FeeTierSettings
 from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
 from orchestrator.runs.manifest import ComponentManifest, Counts, RunManifest
+from orchestrator.venue_settings import FaultSettings, VenueSettings
 from tests.docs.markdown import REPOSITORY, section_of
 
 DOCS = REPOSITORY / "docs"
@@ -40,6 +41,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "[accounts.NAME]": NamedAccountSettings,
     "[execution_model]": ExecutionModelSettings,
     "[instrument.COIN]": InstrumentSettings,
+    "[venue.NAME]": VenueSettings,
+    "[venue.NAME.faults]": FaultSettings,
     "[[component]]": ComponentSettings,
     "[training]": TrainingSettings,
 }
@@ -49,6 +52,7 @@ TABLES = {
     "accounts",
     "execution_model",
     "instrument",
+    "venue",
     "component",
     "training",
 }  # sections of their own
