@@ -102,8 +102,7 @@ def _compare(settings: Settings, here: Home, folder: Path, *, is_quiet: bool, as
         return natural.result.exit_status
     proposals = _proposals(settings, turns, natural.tick_ns)
     if not any(c.pace == "burst" for c in settings.component) and not any(p.burst for p in proposals):
-        _print_proposals(proposals)
-        click.echo("no bot has a burst to compare with: natural pace it is")
+        _print_natural_alone(proposals, as_json=as_json)
         return 0
     burst = _run(_in_bursts(settings, proposals), here, folder / "burst", None, is_quiet=is_quiet)
     if burst.result.exit_status:
@@ -197,6 +196,15 @@ def _print(natural: _Paced, burst: _Paced, difference: str | None, proposals: Se
             click.echo(f"compared  {component.name}: {_toml(component.burst, component.phase)}")
     click.echo(f"orders    {'agree' if difference is None else f'differ: {difference}'}")
     _print_proposals(proposals)
+
+
+def _print_natural_alone(proposals: Sequence[Proposal], *, as_json: bool) -> None:
+    if as_json:
+        found = {"agree": True, "first_difference": None, "compared": {}, "proposals": proposals}
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    _print_proposals(proposals)
+    click.echo("no bot has a burst to compare with: natural pace it is")
 
 
 def _print_proposals(proposals: Sequence[Proposal]) -> None:
