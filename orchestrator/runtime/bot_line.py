@@ -21,6 +21,7 @@ __all__ = ["BotLine", "Called", "Lost"]
 
 _BACKLOG = 64
 _CHUNK_BYTES = 262_144
+_BUFFER_BYTES = 1_048_576
 _SEND_SECONDS_MAX = 5.0  # a blocked process reads at once; longer means that it is stopped
 
 
@@ -115,6 +116,8 @@ class BotLine:
         except OSError:  # it has left already
             return
         peer.settimeout(_SEND_SECONDS_MAX)
+        # A page of candles fits whole: else both sides are woken again and again for each part of it.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self._sockets[peer.fileno()] = peer
         self._unread[peer.fileno()] = bytearray()
         self._poll.register(peer, select.POLLIN)
