@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from orchestrator.exchange.events import OrderRejected
 from orchestrator.exchange.vocabulary import Reason
 from orchestrator.venues.binance.errors import (
@@ -18,7 +20,7 @@ from orchestrator.venues.binance.pairs import Pairs, json_answer, ms
 from orchestrator.venues.binance.params import Handler, Params, RefusedError, with_params
 from orchestrator.venues.binance.shapes import cancelled_shape, fill_shape, order_shape, placed_shape
 from orchestrator.venues.http import VenueResponse
-from orchestrator.venues.orders import VenueOrder
+from orchestrator.venues.orders import Execution, VenueOrder
 from orchestrator.venues.quotes import Quotes
 from orchestrator.venues.router import Endpoint
 from orchestrator.venues.venue import Call, VenueContext
@@ -39,6 +41,8 @@ class TradingEndpoints:
         self._orders = context.orders
         self._quotes = quotes
         self._pairs = pairs
+        self._ended: dict[int, msgspec.Raw] = {}  # order number -> as reads show it
+        self._written_fills: dict[int, msgspec.Raw] = {}  # number of the fill -> as reads show it
 
     def endpoints(self) -> list[Endpoint]:
         """Return what this part answers."""
@@ -134,8 +138,22 @@ class TradingEndpoints:
             request_id = self._context.ids.digest(call.desk.component, "cancel id").hex()[:22]
         return cancelled_shape(order, self._pairs.symbol(order.coin), request_id)
 
-    def _shape(self, order: VenueOrder) -> dict[str, Any]:
-        return order_shape(order, self._pairs.symbol(order.coin))
+    def _shape(self, order: VenueOrder) -> msgspec.Raw:
+        # Bots poll: what has ended changes no more and is written once.
+        written = self._ended.get(order.number)
+        if written is None:
+            written = msgspec.Raw(msgspec.json.encode(order_shape(order, self._pairs.symbol(order.coin))))
+            if not order.is_open:
+                self._ended[order.number] = written
+        return written
+
+    def _fill(self, order: VenueOrder, execution: Execution) -> msgspec.Raw:
+        written = self._written_fills.get(execution.number)
+        if written is None:
+            symbol, quote = self._pairs.symbol(order.coin), self._context.quote
+            shape = fill_shape(order, execution, symbol=symbol, quote=quote)
+            written = self._written_fills[execution.number] = msgspec.Raw(msgspec.json.encode(shape))
+        return written
 
     # ------------------------------------------------------------ lists, oldest first
 
@@ -175,8 +193,7 @@ class TradingEndpoints:
         ]
         found.reverse()
         shown = found[:limit] if first_id is not None or first is not None else found[-limit:]
-        symbol, quote = self._pairs.symbol(coin), self._context.quote
-        return json_answer([fill_shape(order, fill, symbol=symbol, quote=quote) for order, fill in shown])
+        return json_answer([self._fill(order, execution) for order, execution in shown])
 
 
 def _is_within(time_ns: int, first_ms: int | None, last_ms: int | None) -> bool:

@@ -26,7 +26,7 @@ class Page(NamedTuple):
     next: str | None  # addresses, with the filters of this request
     previous: str | None
 
-    def body(self, shape: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def body(self, shape: Callable[[Any], Any]) -> dict[str, Any]:
         """Return it as it is sent."""
         return {"next": self.next, "previous": self.previous, "results": [shape(row) for row in self.rows]}
 

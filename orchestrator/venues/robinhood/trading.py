@@ -45,7 +45,8 @@ class TradingEndpoints:
         self._quotes = quotes
         self._quote = quote
         self._coins = {f"{coin}-{quote}": coin for coin in context.market.coins}
-        self._numbers: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}  # of accounts
+        self._ended: dict[int, msgspec.Raw] = {}  # order number -> as reads show it
 
     def endpoints(self) -> list[Endpoint]:
         """Return what this part answers."""
@@ -170,10 +171,17 @@ class TradingEndpoints:
     def _answer(self, status: int, order: VenueOrder) -> VenueResponse:
         return VenueResponse(status, msgspec.json.encode(self._shape(order)))
 
-    def _shape(self, order: VenueOrder) -> dict[str, Any]:
-        return order_shape(
-            order,
-            account_number=self._account_number(order.account),
-            symbol=f"{order.coin}-{self._quote}",
-            tick_size=self._context.instruments[order.coin].tick_size,
-        )
+    def _shape(self, order: VenueOrder) -> msgspec.Raw:
+        # Bots poll the list: what has ended changes no more and is written once.
+        written = self._ended.get(order.number)
+        if written is None:
+            shape = order_shape(
+                order,
+                account_number=self._account_number(order.account),
+                symbol=f"{order.coin}-{self._quote}",
+                tick_size=self._context.instruments[order.coin].tick_size,
+            )
+            written = msgspec.Raw(msgspec.json.encode(shape))
+            if not order.is_open:
+                self._ended[order.number] = written
+        return written
