@@ -125,7 +125,7 @@ class AccountPages:
 
     def ledgers(self, call: Call) -> dict[str, Any]:
         """Answer what fills did to balances, newest first, as a page."""
-        return page_of(call, self._ledger(call, "TRADE"))
+        return page_of(call, self._ledger(call, "TRADE"), dict)
 
     def hf_ledgers(self, call: Call) -> list[dict[str, Any]]:
         """Answer the same as a list; `lastId` is the id after which it goes on."""

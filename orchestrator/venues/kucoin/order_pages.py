@@ -9,7 +9,7 @@ from typing import Any, Final
 from orchestrator.venues.kucoin.envelope import Refusal
 from orchestrator.venues.kucoin.market_pages import milliseconds
 from orchestrator.venues.kucoin.order_words import ID_ORIGIN, OrderWords, is_waiting_stop
-from orchestrator.venues.kucoin.pages import after_last_id, page_of, within
+from orchestrator.venues.kucoin.pages import NUMBER_MAX, after_last_id, page_of, within
 from orchestrator.venues.kucoin.pairs import Pairs
 from orchestrator.venues.numbers import text
 from orchestrator.venues.orders import Execution, OrderStore, VenueOrder
@@ -79,8 +79,8 @@ class OrderPages:
     def older_list(self, call: Call) -> dict[str, Any]:
         """Answer a page of active or done orders, newest first; done ones where nothing is said."""
         is_active = (call.query.get("status") or "done") == "active"
-        orders = self._placed(call, lambda order: order.is_open is is_active)
-        return page_of(call, [self._words.older(order) for order in orders])
+        orders = self._live(call) if is_active else self._placed(call, lambda order: not order.is_open)
+        return page_of(call, list(orders), self._words.older)
 
     def older_recent(self, call: Call) -> list[dict[str, Any]]:
         """Answer the orders of the last 24 hours, newest first, at most 1000."""
@@ -91,7 +91,7 @@ class OrderPages:
     def active(self, call: Call) -> list[dict[str, Any]]:
         """Answer all live orders of a pair, newest first."""
         self._pair(call)
-        return [self._words.current(order) for order in self._placed(call, lambda order: order.is_open)]
+        return [self._words.current(order) for order in self._live(call)]
 
     def active_page(self, call: Call) -> dict[str, Any]:
         """Answer a page of live orders of a pair."""
@@ -121,14 +121,15 @@ class OrderPages:
 
     def stops(self, call: Call) -> dict[str, Any]:
         """Answer a page of stop orders that wait, newest first."""
-        query = call.query
-        ids = [name for name in (query.get("orderIds") or "").split(",") if name]
-        orders = [
+        return page_of(call, self._waiting(call), self._words.stop)
+
+    def _waiting(self, call: Call) -> list[VenueOrder]:
+        ids = [name for name in (call.query.get("orderIds") or "").split(",") if name]
+        return [
             order
-            for order in self._all(call)
-            if is_waiting_stop(order) and order.is_open and (not ids or order.venue_order_id in ids)
+            for order in self._open(call)
+            if is_waiting_stop(order) and (not ids or order.venue_order_id in ids)
         ]
-        return page_of(call, [self._words.stop(order) for order in orders])
 
     def _pair(self, call: Call) -> str:
         symbol = call.query.get("symbol")
@@ -138,30 +139,39 @@ class OrderPages:
 
     def _placed(self, call: Call, is_wanted: Callable[[VenueOrder], bool]) -> Iterator[VenueOrder]:
         # Newest first; stop orders that wait are listed elsewhere.
-        return (order for order in self._all(call) if not is_waiting_stop(order) and is_wanted(order))
+        orders = self._orders.newest_first(call.desk.account)
+        return (o for o in self._fitting_all(call, orders) if is_wanted(o) and not is_waiting_stop(o))
 
-    def _all(self, call: Call) -> Iterator[VenueOrder]:
+    def _live(self, call: Call) -> Iterator[VenueOrder]:
+        return (order for order in self._open(call) if not is_waiting_stop(order))
+
+    def _open(self, call: Call) -> Iterator[VenueOrder]:
+        return self._fitting_all(call, reversed(self._orders.open_orders(call.desk.account)))
+
+    def _fitting_all(self, call: Call, orders: Iterator[VenueOrder]) -> Iterator[VenueOrder]:
+        # What the query asks for; most ask for a pair, or for everything.
         query = call.query
+        if query.get("tradeType") not in (*_NONE, "TRADE"):
+            return iter(())
         symbol, side, kind = query.get("symbol"), query.get("side"), query.get("type")
         begins, ends = within(call, "startAt", default=0), within(call, "endAt", default=0)
-        if query.get("tradeType") not in (*_NONE, "TRADE"):
-            return
-        for order in self._orders.newest_first(call.desk.account):
-            created = milliseconds(order.created_ns)
-            if (
-                symbol in (*_NONE, self._pairs.symbol(order.coin))
-                and side in (*_NONE, order.side.value)
-                and kind in (*_NONE, order.details["type"])
-                and begins <= created
-                and (not ends or created <= ends)
-            ):
-                yield order
+        if symbol:
+            coin = self._pairs.coin(symbol)
+            orders = (order for order in orders if order.coin == coin)
+        if side:
+            orders = (order for order in orders if order.side.value == side)
+        if kind:
+            orders = (order for order in orders if order.details["type"] == kind)
+        if begins or ends:
+            last = ends or NUMBER_MAX
+            orders = (order for order in orders if begins <= milliseconds(order.created_ns) <= last)
+        return orders
 
     # ------------------------------------------------------------ fills
 
     def older_fills(self, call: Call) -> dict[str, Any]:
         """Answer a page of fills, newest first."""
-        return page_of(call, [self._words.older_fill(*pair) for pair in self._fills(call)])
+        return page_of(call, list(self._fills(call)), lambda pair: self._words.older_fill(*pair))
 
     def older_recent_fills(self, call: Call) -> list[dict[str, Any]]:
         """Answer the fills of the last 24 hours, newest first, at most 1000."""
@@ -243,18 +253,11 @@ class OrderPages:
 
     def cancel_many(self, call: Call) -> dict[str, Any]:
         """Ask for the end of all live orders, of one pair where one is named."""
-        orders = list(self._placed(call, lambda order: order.is_open))
-        return {"cancelledOrderIds": self._cancel_all(call, orders)}
+        return {"cancelledOrderIds": self._cancel_all(call, list(self._live(call)))}
 
     def cancel_stops(self, call: Call) -> dict[str, Any]:
         """Ask for the end of all stop orders that wait, of a pair or of a list where they are named."""
-        ids = [name for name in (call.query.get("orderIds") or "").split(",") if name]
-        orders = [
-            order
-            for order in self._all(call)
-            if is_waiting_stop(order) and order.is_open and (not ids or order.venue_order_id in ids)
-        ]
-        return {"cancelledOrderIds": self._cancel_all(call, orders)}
+        return {"cancelledOrderIds": self._cancel_all(call, self._waiting(call))}
 
     def hf_cancel_pair(self, call: Call) -> str:
         """Ask for the end of all live orders of a pair."""

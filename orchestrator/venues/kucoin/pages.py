@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from orchestrator.venues.kucoin.envelope import Refusal
 from orchestrator.venues.venue import Call
 
 __all__ = ["NUMBER_MAX", "after_last_id", "page_of", "within"]
+
+_T = TypeVar("_T")
 
 NUMBER_MAX: Final = 10**15
 _PAGE_SIZE_MIN, _PAGE_SIZE, _PAGE_SIZE_MAX = 10, 50, 500
@@ -33,8 +35,8 @@ def within(call: Call, name: str, *, low: int = 0, high: int = NUMBER_MAX, defau
     return min(max(number, low), high)
 
 
-def page_of(call: Call, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the page that a query asks for; `rows` are newest first."""
+def page_of(call: Call, found: Sequence[_T], write: Callable[[_T], dict[str, Any]]) -> dict[str, Any]:
+    """Return the page that a query asks for; only what is on it is written. `found` is newest first."""
     current = within(call, "currentPage", low=1, default=1)
     wanted = within(call, "pageSize", low=1, default=_PAGE_SIZE)
     if wanted > _PAGE_SIZE_MAX:
@@ -43,9 +45,9 @@ def page_of(call: Call, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "currentPage": current,
         "pageSize": size,
-        "totalNum": len(rows),
-        "totalPage": -(-len(rows) // size),
-        "items": list(rows[(current - 1) * size : current * size]),
+        "totalNum": len(found),
+        "totalPage": -(-len(found) // size),
+        "items": [write(one) for one in found[(current - 1) * size : current * size]],
     }
 
 

@@ -141,7 +141,6 @@ class Placing:
             raise Refusal("400100", "order_not_exist_or_not_allow_to_cancel")
         new = {
             **order.details["body"],
-            "clientOid": None,
             "price": body.get("newPrice") or text(order.limit_price),
             "size": body.get("newSize") or text(order.remaining_qty),
         }
@@ -208,7 +207,7 @@ class Placing:
             "stop_price": stop_price,
             "price": price,
             "funds": funds,
-            "body": {key: body.get(key) for key in _KEPT},
+            "body": {key: body[key] for key in _KEPT if body.get(key) not in (None, "")},
         }
         order = self._order(call, body, coin, Side(side), qty, price, stop, stop_price)
         if price is not None and stop_price is None and _is_true(body.get("postOnly")):
@@ -379,7 +378,6 @@ _KEPT: Final = (
     "tags",
     "stop",
     "stopPrice",
-    "clientOid",
 )
 
 
