@@ -17,6 +17,7 @@ from orchestrator.engine.commands import (
     WriteEquity,
 )
 from orchestrator.engine.engine import ComponentPlace, Engine
+from orchestrator.engine.trainings import TrainingTimes
 from orchestrator.exchange.exchange import Exchange
 from orchestrator.exchange.instruments import Instrument
 from orchestrator.protocol import Acknowledgement, Instruction, Reason, Snapshot
@@ -42,6 +43,7 @@ def make_engine(
     latency_ms: int = LATENCY_MS,
     is_account_shared: bool = True,
     account: AccountSettings | None = None,
+    trainings: TrainingTimes | None = None,
     **model: object,
 ) -> Engine:
     """An engine on the real exchange, where everything fills whole, at the open, after a fixed latency.
@@ -76,6 +78,7 @@ def make_engine(
         sim_start_ns=market.start_ns,
         sim_end_ns=market.end_ns,
         coin_ends=market.coin_ends,
+        trainings=trainings or TrainingTimes(),
     )
 
 
