@@ -8,6 +8,8 @@ from typing import Final
 from orchestrator.analysis.context import MarketContext
 from orchestrator.analysis.formats import whole_days
 from orchestrator.analysis.metrics import DAYS_MIN, Remark
+from orchestrator.runs.bot_facts import read_bot_facts
+from orchestrator.runs.bot_remarks import bot_remarks
 from orchestrator.runs.reader import Run
 
 __all__ = ["remarks_of"]
@@ -34,10 +36,12 @@ def _warnings(run: Run, context: MarketContext | str) -> Iterator[str]:
     if run.status in _ENDS:
         yield _ENDS[run.status] + (f": {run.manifest.reason}" if run.manifest.reason else "")
     yield from _damage(run)
+    bots = _names_of_bots(run)
     for component in run.manifest.components:
-        if component.exit_code:
+        if component.exit_code and component.name not in bots:  # those are ended as the system ends programs
             log = f"logs/{component.name}.log"
             yield f"component {component.name} ended with exit code {component.exit_code}; see {log}"
+    yield from _of_bots(run, "warning")
     if isinstance(context, str):
         yield context
         return
@@ -47,6 +51,18 @@ def _warnings(run: Run, context: MarketContext | str) -> Iterator[str]:
                 f"{source.coin}: candles of {source.exchange} lie up to {source.maximum:.2%} from those replayed "
                 f"(median {source.median:.3%}); fills may not have been possible at these prices elsewhere"
             )
+
+
+def _names_of_bots(run: Run) -> frozenset[str]:
+    components = run.configuration.get("component", ())
+    return frozenset(component["name"] for component in components if component.get("kind") == "bot")
+
+
+def _of_bots(run: Run, level: str) -> Iterator[str]:
+    facts = read_bot_facts(run.directory)
+    for remark in bot_remarks(facts) if facts is not None else ():
+        if remark.level == level:
+            yield remark.text
 
 
 def _damage(run: Run) -> Iterator[str]:
@@ -64,6 +80,7 @@ def _damage(run: Run) -> Iterator[str]:
 
 def _notes(run: Run, context: MarketContext | str, n_trades: int, n_days: int) -> Iterator[str]:
     yield from run.manifest.notes
+    yield from _of_bots(run, "note")
     if not isinstance(context, str):
         yield from (note for note in context.prices.market.notes if note not in run.manifest.notes)
     if n_days < DAYS_MIN:

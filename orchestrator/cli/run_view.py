@@ -13,6 +13,8 @@ import msgspec
 
 from orchestrator.analysis.headline import Headline, headline_of
 from orchestrator.protocol import Status
+from orchestrator.runs.bot_facts import BotFacts, read_bot_facts
+from orchestrator.runs.bot_remarks import bot_remarks
 from orchestrator.runs.reader import open_run
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.plan import RunPlan
@@ -33,12 +35,18 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
         result = run_replay(plan, environment=dict(os.environ), show=show)
     for note in result.notes:
         click.echo(f"warning: {note}", err=True)
+    facts = read_bot_facts(plan.directory)
+    for remark in bot_remarks(facts) if facts is not None else ():
+        if remark.level == "warning" or not is_quiet:
+            click.echo(f"{remark.level}: {remark.text}", err=True)
     _explain_end(plan, result)
     headline = _headline(plan) if result.sequences else None
     if as_json:
-        click.echo(msgspec.json.encode(_summary(plan, result, headline)).decode())
+        click.echo(msgspec.json.encode(_summary(plan, result, headline, facts)).decode())
     else:
         _print_summary(plan, result, headline)
+        if facts is not None:
+            click.echo(_bots_line(facts))
     if not is_quiet and result.exit_status == 0:
         for hint in _hints(plan, result):
             click.echo(f"hint: {hint}", err=True)
@@ -143,7 +151,10 @@ class _Marks:
         return None if first is None or last is None else (first.price, last.close)
 
 
-def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dict[str, Any]:
+def _summary(
+    plan: RunPlan, result: RunResult, headline: Headline | None, facts: BotFacts | None
+) -> dict[str, Any]:
+    bots = {} if facts is None else {"bots": _bots_summary(facts)}
     return {
         "run": str(plan.directory),
         "status": result.status,
@@ -155,7 +166,26 @@ def _summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> dic
         "counts": result.counts,
         "wall_seconds": result.wall_seconds,
         "headline": headline,
+        **bots,
     }
+
+
+def _bots_summary(facts: BotFacts) -> dict[str, Any]:
+    return {
+        "requests": sum(request.count for request in facts.requests),
+        "refused_requests": facts.refused_requests,
+        "files_unchanged": facts.are_files_unchanged,
+        "ended": [ended.component for ended in facts.ended],
+        "stuck": [stuck.component for stuck in facts.stuck],
+        "never_started": facts.never_started,
+        "remarks": [remark.text for remark in bot_remarks(facts)],
+    }
+
+
+def _bots_line(facts: BotFacts) -> str:
+    asked = sum(request.count for request in facts.requests)
+    files = "unchanged" if facts.are_files_unchanged else "changed"
+    return f"bots       {asked:,} requests answered, {facts.refused_requests:,} refused, files {files}"
 
 
 def _print_summary(plan: RunPlan, result: RunResult, headline: Headline | None) -> None:

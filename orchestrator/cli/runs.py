@@ -137,6 +137,9 @@ def _details(run: Run, figures: Headline | None) -> list[str]:
     for component in manifest.components:
         lines.append(f"component  {component.name}, stage {component.stage}: {' '.join(component.command)}")
         lines.append(f"           {_used(component)}")
+    if manifest.refused_requests is not None:
+        files = "unchanged" if manifest.bot_files_unchanged else "changed"
+        lines.append(f"bots       {manifest.refused_requests} requests refused, files {files}")
     lines += [f"note       {note}" for note in manifest.notes]
     return lines if figures is None else [*lines, *figures.lines(_currency(run))]
 
