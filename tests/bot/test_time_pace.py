@@ -228,3 +228,25 @@ def test_cpu_time_is_free_unless_it_is_charged(is_charged: bool, tmp_path: Path)
     worked, slept = turns(tmp_path, program, charge_cpu=is_charged)
     assert worked == is_charged
     assert slept == pytest.approx(1, abs=0.1)
+
+
+SPINS = {
+    "sleep": "time.sleep(0)",
+    "select": "select.select([], [], [], 0)",
+    "asyncio": "loop.run_until_complete(asyncio.sleep(0))",
+}
+
+
+@pytest.mark.parametrize("spin", SPINS)
+def test_who_looks_and_never_waits_lets_others_run(spin: str, tmp_path: Path) -> None:
+    program = (
+        "import asyncio, json, select, threading, time\nloop = asyncio.new_event_loop()\nseen = []\n"
+        "threading.Thread(target=lambda: (time.sleep(0), seen.append(1))).start()\n"
+        f"for _ in range(5000):\n    {SPINS[spin]}\nprint(json.dumps([seen, time.time()]))"
+    )
+    ended = run_in_replay(tmp_path, program)
+    seen, now = ended.value
+    asked = [call for call in ended.calls if call["op"] == "sleep"]
+    assert seen == [1]
+    assert 0.005 <= now - START_NS / SECOND_NS < 0.1
+    assert 4 <= len(asked) < 100

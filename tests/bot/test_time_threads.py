@@ -66,15 +66,15 @@ print(json.dumps([total, log, ended, time.time()]))
 """
 
 
-@pytest.mark.parametrize("program", [ORDER, RACES])
-def test_twenty_runs_are_the_same(program: str, tmp_path: Path) -> None:
+def test_twenty_runs_are_the_same(tmp_path: Path) -> None:
+    program = ORDER + RACES
     first = run_in_replay(tmp_path, program)
     calls = [_without_pid(call) for call in first.calls]
     for number in range(19):
         folder = tmp_path / str(number)
         folder.mkdir()
         again = run_in_replay(folder, program)
-        assert again.value == first.value
+        assert again.output == first.output
         assert [_without_pid(call) for call in again.calls] == calls
 
 

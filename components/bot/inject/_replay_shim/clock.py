@@ -22,6 +22,7 @@ from _replay_shim.turns import open_turn_log
 __all__ = ["Clock"]
 
 READ_NS = 1_000  # what a read of a clock takes
+SPIN_NS_MAX = 1_000_000  # beyond the horizon, for a process that never waits
 
 Message = dict[str, Any]
 
@@ -111,6 +112,18 @@ class Clock:
         """Let the calling thread sleep; a short sleep of the bot's own code ends a turn."""
         self.baton.wait_for(self.baton.new_wait(), duration_ns, is_own=is_own)
 
+    def give_way(self) -> None:
+        """Let others run: threads that can, and other processes when this one has looked around for too long.
+
+        A loop that looks and never waits (`while not is_file(): sleep(0)`) would else wait for ever for what
+        another process does at a later time.
+        """
+        self._now_ns += READ_NS
+        if self._now_ns > self.horizon_ns + SPIN_NS_MAX:
+            reply, _ = self.exchange({"op": "sleep", "until": self._now_ns})
+            self.jump(reply["now"])
+        self.baton.give_way()
+
     def advance_ns(self, duration_ns: int) -> None:
         """Let the calling thread spend time, as for an answer from the process's own cache."""
         self.baton.sleep_until(self._now_ns + duration_ns)
@@ -174,8 +187,17 @@ class Clock:
             message = {"op": "wait", "pid": child, "until": until_ns}
         call = self._send(message, b"", moves_time=True)
         while call.reply is None:
-            if self._pump(files):
+            woken = self._pump(files)
+            if woken:
+                if woken - {self._wake_read}:
+                    self._catch_up()
                 return
+
+    # What a child wrote, it wrote at its own time: who reads it goes on at that time, not at the one before.
+    def _catch_up(self) -> None:
+        call = self._send({"op": "sleep", "until": self._now_ns}, b"", moves_time=True)
+        while call.reply is None:
+            self._pump(())
 
     def jump(self, until_ns: int) -> None:
         """Let it be a time that the orchestrator has granted; it may be past."""
@@ -197,8 +219,8 @@ class Clock:
         self._link.send(message, body)
         return call
 
-    # Wait for an answer, or for something else that may have happened: then it is true.
-    def _pump(self, files: Files) -> bool:
+    # Wait for an answer, or for something else that may have happened: then return the descriptors that tell.
+    def _pump(self, files: Files) -> set[int]:
         poll = real.poll()
         answer = self._link.fileno()
         poll.register(answer, real.POLLIN)
@@ -215,7 +237,7 @@ class Clock:
                 self.jump(reply["now"])
         if self._wake_read in ready:
             real.read(self._wake_read, 512)
-        return bool(ready - {answer})
+        return ready - {answer}
 
     def _apply(self, reply: Message) -> None:
         # What the orchestrator has granted to a request is granted to the other threads as well.

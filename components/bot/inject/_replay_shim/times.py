@@ -63,6 +63,9 @@ class _Times:
 
     def sleep(self, seconds: float, /) -> None:
         duration_ns = durations.sleep_ns(seconds)
+        if not duration_ns:
+            self._clock.give_way()
+            return
         is_own = self._clock.pace.limits(duration_ns) and self._callers.is_own(sys._getframe(1))
         self._clock.sleep_ns(duration_ns, is_own=is_own)
 

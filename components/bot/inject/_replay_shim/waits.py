@@ -88,7 +88,10 @@ class _Waits:
     def wait(self, function: Callable[[], T], duration_ns: int | None, files: Files = ()) -> T | None:
         """Return what the function found first, None or empty: nothing within the duration."""
         look = _Look(function)
-        if not look() and duration_ns != 0:
+        if duration_ns == 0:
+            self._clock.give_way()
+            look()
+        elif not look():
             clock, baton = self._clock, self._clock.baton
             wait = baton.new_wait(look, files=files)
             if duration_ns is None:
