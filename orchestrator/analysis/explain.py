@@ -151,6 +151,9 @@ class _Life:
             self._hold = ZERO
             yield f"{_INDENT}closes a position of an account that did not keep its maintenance margin"
         else:
+            need = self._need()
+            if need is not None and need > cash and self._history.is_spot and self._side is Side.BUY:
+                self._rule = self._rule._replace(is_bare=True)  # an order of a bot: it may hold less
             self._hold = self._need()
             yield f"{_INDENT}{self._rule.label} {self._need_text()}"
         yield f"{_INDENT}has        {owns}, what orders hold included"

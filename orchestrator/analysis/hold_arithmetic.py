@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orchestrator.analysis.explain_words import number_text
-from orchestrator.exchange.admission import hold_price, likely_bound
+from orchestrator.exchange.admission import hold_price, likely_bound, likely_price
 from orchestrator.exchange.money import ONE, round_up_8
 from orchestrator.protocol import Side
 
@@ -26,6 +26,7 @@ class HoldArithmetic(NamedTuple):
     currency: str
     fee_rate_max: Decimal
     last_close: Decimal | str  # or why it is not known; only orders without a price need it
+    is_bare: bool = False  # whether it holds its likely price alone, since margin and fee did not fit on top
 
     @property
     def label(self) -> str:
@@ -50,7 +51,9 @@ class HoldArithmetic(NamedTuple):
             if limit is None and stop is None:
                 return None
             close = Decimal(0)
-        if self.is_spot:
+        if self.is_bare:
+            price = likely_price(limit, stop, close)
+        elif self.is_spot:
             price = hold_price(self.side, limit, stop, close, self.fee_rate_max)
         else:
             price = likely_bound(limit, stop, close)
@@ -61,19 +64,22 @@ class HoldArithmetic(NamedTuple):
         if self._holds_coin:
             return f"{number_text(rest)} {self.coin}, its quantity"
         factors = f"{number_text(rest)} x {self._price_text(limit, stop)}"
-        if self.is_spot:
+        if self.is_spot and not self.is_bare:
             factors += f" x {number_text(ONE + self.fee_rate_max)} (with the highest fee)"
         amount = self.amount(rest, limit, stop)
         if amount is None:
             return f"{factors}; {self.last_close}"
         suffix = "" if self.is_spot else " towards what the equity must back; nothing is held"
+        if self.is_bare:
+            suffix = ", without the margin and the fee, which did not fit"
         return f"{factors} = {number_text(amount)} {self.currency}{suffix}"
 
     def _price_text(self, limit: Decimal | None, stop: Decimal | None) -> str:
         if limit is not None:
             return f"{number_text(limit)} (limit)"
+        margin = "" if self.is_bare else " x 1.05"
         if stop is not None:
-            return f"{number_text(stop)} (stop) x 1.05"
+            return f"{number_text(stop)} (stop){margin}"
         if isinstance(self.last_close, str):
-            return "last close x 1.05"
-        return f"{number_text(self.last_close)} (last close) x 1.05"
+            return f"last close{margin}"
+        return f"{number_text(self.last_close)} (last close){margin}"

@@ -25,7 +25,7 @@ from orchestrator.market.cache import store_series
 from orchestrator.market.series import series_key
 from orchestrator.runs.reader import Run, open_run
 from orchestrator.runs.writer import RunWriter
-from tests.exchange.cases import MODEL, Case, buy, cancel, replace, run, sell
+from tests.exchange.cases import MODEL, Ask, Case, buy, cancel, replace, run, sell
 from tests.exchange.harness import Harness
 from tests.exchange.test_exchange_orders import cases as order_cases
 from tests.exchange.test_exchange_rules import CASES as RULE_CASES
@@ -409,3 +409,24 @@ def test_orders_of_the_exchanges_own_cases_are_told_and_the_cash_adds_up(tmp_pat
             lines = explain_order(opened, order["client_order_id"], lambda _coin, _time: D(100))
             assert lines[-1].startswith(("end: ", "    cash ")), example.name
             assert not [line for line in lines if "config.toml" in line or "None" in line], example.name
+
+
+def test_the_spread_of_an_emulated_exchange_is_told_from_the_runs_own(told: Callable[..., str]) -> None:
+    ask = buy("1")
+    own = Ask(ask.what, ask.time, {**ask.fields, "half_spread_bps": D(3)})
+    rows: Rows = [(100, 101, 99, 100, 1000)] * 3
+    text = told(case(rows, own, half_spread_bps=D(2), end="3:00"), order="t-1")
+    assert "spread: half the spread of the emulated exchange that the order came by" in text
+    assert "price      100 x (1 + 8 / 10000) = 100.08" in text
+
+
+def test_a_buy_of_a_bot_that_spends_all_it_has_holds_its_likely_price(told: Callable[..., str]) -> None:
+    ask = buy("99")
+    own = Ask(ask.what, ask.time, {**ask.fields, "may_hold_less": True})
+    rows: Rows = [(100, 101, 99, 100, 100_000)] * 3
+    text = told(case(rows, own, end="3:00"), order="t-1")
+    assert (
+        "holds      99 x 100 (last close) = 9900 USD, without the margin and the fee, which did not fit"
+        in text
+    )
+    assert "filled F1: 99 BTC at 100.05" in text
