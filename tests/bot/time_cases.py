@@ -15,6 +15,7 @@ import datetime as dt
 import io
 import json
 import logging
+import pickle
 import queue
 import select
 import selectors
@@ -111,6 +112,12 @@ def case_clocks_agree() -> Any:
         abs(time.clock_gettime(time.CLOCK_REALTIME) - time.time()) < 5,
         abs(time.clock_gettime(time.CLOCK_MONOTONIC) - time.monotonic()) < 5,
     ]
+
+
+@takes(0)
+def case_pickle() -> Any:
+    functions = (time.sleep, time.monotonic, time.time)
+    return [pickle.loads(pickle.dumps(f)) == f for f in functions]  # noqa: S301 - its own
 
 
 @takes(1)

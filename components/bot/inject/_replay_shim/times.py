@@ -61,6 +61,10 @@ class _Times:
         self._offset_ns = UPTIME_NS - clock.now_ns()
         self._cpu_ns = 0
 
+    # So that `pool.map(time.sleep, …)` sends what it sends natively: the name of a function of `time`.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, ("time",)
+
     def sleep(self, seconds: float, /) -> None:
         duration_ns = durations.sleep_ns(seconds)
         if not duration_ns:
