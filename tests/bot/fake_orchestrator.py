@@ -87,7 +87,7 @@ class FakeOrchestrator:
             "sim_end": start_ns + 366 * 86_400 * SECOND_NS,
         } | dict(hello or {})
         self._now: dict[str, int] = {}  # process path -> its time
-        self._processes: dict[int, str] = {}  # pid -> process path, of those that said hello
+        self._processes: dict[int, str] = {}  # pid -> process path, as it or its parent said
         self._asleep: set[str] = set()  # process paths that wait for nothing but a child
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._connections: list[socket.socket] = []
@@ -222,22 +222,28 @@ class FakeOrchestrator:
         return {**defaults, **reply}, body
 
     def _on_spawn(self, call: _Call) -> tuple[Message, bytes]:
-        self._now[call.message["process"]] = self._now[call.process]
+        self._processes[call.message["pid"]] = call.message["process"]
+        self._now.setdefault(call.message["process"], self._now[call.process])  # else it was faster than this
         return {}, b""
 
     def _on_wait(self, call: _Call) -> tuple[Message, bytes] | None:
         pid, until_ns = call.message["pid"], call.message["until"]
         while is_running(pid):
             if is_readable(call.connection):
+                self._follow(call.process, pid)
                 return None
             if until_ns is not None and self._has_passed(pid, until_ns):
                 self._now[call.process] = max(self._now[call.process], until_ns)
                 return {"exited": False}, b""
             if self._released.wait(0.002):
                 break
-        child_ns = self._now.get(self._processes.get(pid, ""), 0)
-        self._now[call.process] = max(self._now[call.process], child_ns)
+        self._follow(call.process, pid)
         return {"exited": not is_running(pid)}, b""
+
+    # A parent that a child has woken, by its end or by what it wrote, goes on at the child's time.
+    def _follow(self, parent: str, pid: int) -> None:
+        child_ns = self._now.get(self._processes.get(pid, ""), 0)
+        self._now[parent] = max(self._now[parent], child_ns)
 
     # A child whose time has come further than its parent waits for, or does not come further at all.
     def _has_passed(self, pid: int, until_ns: int) -> bool:

@@ -17,7 +17,7 @@ from _replay_shim.clock import has_exited
 from _replay_shim.commands import why_unshimmed
 from _replay_shim.terminal import is_clear
 
-__all__ = ["Family"]
+__all__ = ["ChildRefusedError", "Family"]
 
 PROCESS = "REPLAY_BOT_PROCESS"
 CARRIED = (
@@ -27,7 +27,15 @@ CARRIED = (
 _SETTLED_NS = 1_000_000  # a child is looked at when this time has passed since its start
 _STEP_NS = 10_000_000
 _STEP_NS_MAX = 1_000_000_000
+_FATAL = frozenset(
+    (1, 2, 3, 6, 9, 10, 12, 13, 14, 15)
+)  # SIGHUP … SIGTERM: those that end a process by default
+_DEATH_LOOKS = 2000  # a millisecond each
 _RESOURCE_TRACKER = "from multiprocessing.resource_tracker import main"
+
+
+class ChildRefusedError(PermissionError):
+    """A child process that the shim could not follow was not started."""
 
 
 class Family:
@@ -43,6 +51,11 @@ class Family:
         Of the shim, first on the path of each child.
     say_hello
         Called in a forked child with its name; returns when the child may go on.
+
+    Attributes
+    ----------
+    born_ns
+        When each child was started that is not reaped yet, by its pid.
     """
 
     def __init__(self, clock: Any, process: str, folder: str, say_hello: Callable[[str], None]) -> None:
@@ -51,12 +64,13 @@ class Family:
         self._folder = folder
         self._say_hello = say_hello
         self._count = 0
-        self._born_ns: dict[int, int] = {}  # pid -> when it was started, of those not reaped
+        self.born_ns: dict[int, int] = {}
+        self._refused: tuple[int, list[str]] = (0, [])  # the last command: when, and which
         self._carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
 
     def living_child(self) -> int | None:
         """Return a child that has not ended, the oldest; None if there is none."""
-        return next((pid for pid in self._born_ns if not has_exited(pid)), None)
+        return next((pid for pid in self.born_ns if not has_exited(pid)), None)
 
     # ------------------------------------------------------------------ starting
 
@@ -80,27 +94,33 @@ class Family:
         return names
 
     def check(self, executables: Iterable[Any], arguments: Iterable[Any]) -> None:
-        """Refuse a command that would start a program without the shim: PermissionError."""
+        """Refuse a command that would start a program without the shim: ChildRefusedError."""
         words = [os.fsdecode(each) for each in arguments]
         for executable in executables:
             reason = why_unshimmed(os.fsdecode(executable), words)
             if reason:
-                self.clock.call(
-                    {"op": "refused", "what": "process", "target": " ".join(words)[:500], "client": ""}
-                )
-                sys.stderr.write(f"replay: {reason}\n")
-                raise PermissionError(1, reason)
+                self._count_refused(words, reason)
+                raise ChildRefusedError(1, reason)
+
+    # `execvp` tries the same command in each folder of PATH.
+    def _count_refused(self, words: list[str], reason: str) -> None:
+        attempt = (self.clock.now_ns(), words)
+        if attempt != self._refused:
+            sys.stderr.write(f"replay: {reason}\n")
+            target = " ".join(words)[:500]
+            self.clock.call({"op": "refused", "what": "process", "target": target, "client": ""})
+            self._refused = (self.clock.now_ns(), words)
 
     def add(self, pid: int, process: str) -> None:
         """Tell of a child that was started."""
-        self._born_ns[pid] = self.clock.now_ns()
+        self.born_ns[pid] = self.clock.now_ns()
         self.clock.call({"op": "spawn", "process": process, "pid": pid})
 
     def begin_anew(self, process: str) -> None:
         """In a forked child: it has a name of its own, and no children."""
         self.process = process
         self._count = 0
-        self._born_ns.clear()
+        self.born_ns.clear()
         os.environ[PROCESS] = process
         self._say_hello(process)
 
@@ -109,35 +129,34 @@ class Family:
     def wait(self, pid: int, timeout: float | None) -> bool:
         """Wait for the end of a child, or for so many seconds; return whether it has ended."""
         until_ns = None if timeout is None else self.clock.now_ns() + max(0, int(timeout * 1_000_000_000))
-        return bool(self.clock.wait_child(pid, until_ns))
+        return bool(self.clock.wait_child(pid, until_ns)) or has_exited(pid)
 
     def before_wait(self, pid: int, options: int) -> bool:
         """Wait as `waitpid` would; false: a child that is asked for in passing is not looked at yet."""
         clock = self.clock
         if pid <= 0:
             return self._before_wait_any(options)
-        if pid not in self._born_ns:
+        if pid not in self.born_ns:
             return True
         if not options & os.WNOHANG:
             clock.wait_child(pid, None)
             return True
-        now_ns = clock.time_ns()
-        if now_ns > clock.horizon_ns:
-            clock.sleep_ns(0, is_own=False)
-        return bool(now_ns >= self._born_ns[pid] + _SETTLED_NS)
+        clock.give_way()
+        return bool(clock.now_ns() >= self.born_ns[pid] + _SETTLED_NS)
 
     def _before_wait_any(self, options: int) -> bool:
         step_ns = _STEP_NS
-        while self._born_ns and not options & os.WNOHANG:
-            for pid in self._born_ns:
-                if self.clock.wait_child(pid, self.clock.now_ns() + step_ns):
+        while self.born_ns and not options & os.WNOHANG:
+            is_only = len(self.born_ns) == 1
+            for pid in self.born_ns:
+                if self.clock.wait_child(pid, None if is_only else self.clock.now_ns() + step_ns):
                     return True
             step_ns = min(2 * step_ns, _STEP_NS_MAX)
         return True
 
     def reaped(self, pid: int) -> None:
         """Forget a child whose status was taken."""
-        self._born_ns.pop(pid, None)
+        self.born_ns.pop(pid, None)
 
     def wait_readable(self, descriptor: int) -> None:
         """Wait until a descriptor can be read without waiting; children may take simulated time to write."""
@@ -165,6 +184,7 @@ def install(family: Family) -> None:
     _replace_forks(family)
     _replace_spawns(family)
     _replace_execs(family)
+    _replace_kills(family)
     _replace_waits(family)
 
 
@@ -254,8 +274,8 @@ def _spawn_and_wait(mode: int, file: Any, arguments: Any, environment: Any, func
     spawn = os.posix_spawnp if function.__name__.startswith("execvp") else os.posix_spawn
     try:
         pid = spawn(file, arguments, os.environ if environment is None else environment)
-    except OSError:
-        if mode == os.P_NOWAIT:
+    except OSError as error:
+        if mode == os.P_NOWAIT or isinstance(error, ChildRefusedError):
             raise
         return 127
     return pid if mode == os.P_NOWAIT else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -266,20 +286,52 @@ def _replace_execs(family: Family) -> None:
 
     # Same process, same name: the shim comes up again in it. What it did since its last message is told first.
     def replace(path: Any, arguments: Any, environment: Any) -> None:
-        if not isinstance(path, int):
+        if not isinstance(path, int) and os.access(path, os.X_OK):
             family.check([path], arguments)
         clock = family.clock
         clock.exchange({"op": "sleep", "until": clock.now_ns()})
         execve(path, arguments, family.environment(environment, family.process))
 
     def family_execv(path: Any, arguments: Any, /) -> None:
-        replace(path, arguments, None)
+        try:
+            replace(path, arguments, None)
+        except ChildRefusedError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror) from None  # the real one names no file
 
     def family_execve(path: Any, argv: Any, env: Any) -> None:
         replace(path, argv, env)
 
     os.execv = family_execv  # type: ignore[assignment]
     os.execve = family_execve  # type: ignore[assignment]
+
+
+# A signal that ends a child has ended it before the parent goes on, however slow the machine is.
+def _replace_kills(family: Family) -> None:
+    def following(kill: Any) -> Any:
+        def killed(pid: int, number: int, /) -> None:
+            kill(pid, number)
+            if pid in family.born_ns and _is_fatal(pid, number):
+                for _ in range(_DEATH_LOOKS):
+                    if has_exited(pid):
+                        break
+                    real.sleep(0.001)
+
+        return killed
+
+    os.kill = following(os.kill)
+    os.killpg = following(os.killpg)
+
+
+def _is_fatal(pid: int, number: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/status") as file:  # noqa: PTH123 - pathlib costs every child its import
+            fields = dict(line.split(":", 1) for line in file)
+    except OSError:
+        return False  # no such process, or no such system
+    kept = int(fields["SigIgn"], 16) | int(fields["SigCgt"], 16) | int(fields["SigBlk"], 16)
+    return number in _FATAL and not kept >> (number - 1) & 1
 
 
 def _replace_waits(family: Family) -> None:
