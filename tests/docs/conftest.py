@@ -18,6 +18,7 @@ from orchestrator.market.candles import VALUES
 from orchestrator.market.synthetic import synthesize, synthetic_candles
 
 BIN = Path(sys.executable).parent
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def candle_table(coin: str, timeframe: str, start: str, end: str) -> pa.Table:
@@ -48,8 +49,9 @@ def candle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def reader_home(tmp_path: Path, candle_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty home with the candle files in it."""
+    """Return an empty home with the candle files and the example bot in it."""
     shutil.copytree(candle_files, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     for name in [name for name in os.environ if name.startswith("REPLAY_")]:
         monkeypatch.delenv(name)
     return tmp_path
