@@ -20,7 +20,19 @@ from orchestrator.venues.market_data import MarketData
 from orchestrator.venues.orders import OrderStore
 from orchestrator.venues.router import Endpoint, Router
 
-__all__ = ["Call", "Venue", "VenueContext"]
+__all__ = ["Call", "Misses", "Venue", "VenueContext"]
+
+
+class Misses:
+    """Requests for what a venue has and a replay has not, such as candles finer than the run's; counted."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def add(self, call: Call, what: str) -> None:
+        """Count a request that cannot be answered for want of something."""
+        key = (call.desk.component, f"{call.endpoint.name}: {what}")
+        self.counts[key] = self.counts.get(key, 0) + 1
 
 
 class VenueContext(msgspec.Struct, frozen=True):
@@ -36,6 +48,7 @@ class VenueContext(msgspec.Struct, frozen=True):
     seed: int
     ids: IdSource
     orders: OrderStore
+    misses: Misses
 
     @property
     def quote(self) -> str:

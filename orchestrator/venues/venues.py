@@ -24,7 +24,7 @@ from orchestrator.venues.kucoin import KuCoin
 from orchestrator.venues.market_data import MarketData
 from orchestrator.venues.orders import OrderStore
 from orchestrator.venues.robinhood import Robinhood
-from orchestrator.venues.venue import Call, Venue, VenueContext
+from orchestrator.venues.venue import Call, Misses, Venue, VenueContext
 
 __all__ = ["VENUES", "RequestCount", "Venues"]
 
@@ -106,6 +106,7 @@ class Venues:
         self._venues: dict[str, Venue] = {}
         self._by_host: dict[str, Venue] = {}
         self._faults: dict[str, FaultPlan] = {}
+        self._misses: dict[str, Misses] = {}
         for name, venue_settings in settings.items():
             if name not in VENUES:
                 raise ConfigError(f"venue.{name} is not known; emulated are {', '.join(VENUES)}")
@@ -121,7 +122,9 @@ class Venues:
                 seed=seed,
                 ids=IdSource(seed, name),
                 orders=OrderStore(),
+                misses=Misses(),
             )
+            self._misses[name] = context.misses
             venue = self._venues[name] = VENUES[name](context)
             self._faults[name] = FaultPlan(venue_settings.faults, seed, name)
             self._by_host.update(dict.fromkeys(venue.hosts, venue))
@@ -253,5 +256,10 @@ class Venues:
 
     @property
     def unknown(self) -> list[RequestCount]:
-        """Requests for something that is not emulated, sorted."""
-        return [RequestCount(*key, count) for key, count in sorted(self._unknown.items())]
+        """Requests for something that is not emulated, or that this replay has no data for, sorted."""
+        missed = {
+            (component, venue, what): count
+            for venue, misses in self._misses.items()
+            for (component, what), count in misses.counts.items()
+        }
+        return [RequestCount(*key, count) for key, count in sorted((self._unknown | missed).items())]

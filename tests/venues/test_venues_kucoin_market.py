@@ -456,6 +456,11 @@ def test_a_timeframe_finer_than_the_run_is_refused_by_name() -> None:
         answer = run.json("GET", f"{HOST}/api/v1/market/candles?symbol=BTC-USDT&type={kind}")
         assert answer["code"] == "400100"
         assert f"No {kind} candles in this replay" in answer["msg"]
+    name = "GET /api/v1/market/candles"
+    assert [tuple(row) for row in run.venues.unknown] == [
+        ("bot", "kucoin", f"{name}: 1min candles cannot be made of the run's", 1),
+        ("bot", "kucoin", f"{name}: 3min candles cannot be made of the run's", 1),
+    ]
     now_s = run.now_ns // SECOND
     assert rows_of(run, "symbol=BTC-USDT&type=15min")[0][0] == str(now_s - now_s % 900)
 

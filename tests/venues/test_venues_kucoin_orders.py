@@ -485,6 +485,12 @@ def test_stops_are_cancelled_by_their_own_endpoints(bot: Bot) -> None:
     assert bot.has("USDT") == ("10000", "10000", "0")
     for path in (f"/api/v1/stop-order/{ids[0]}", "/api/v1/stop-order/cancelOrderByClientOid?clientOid=c2"):
         assert bot.send("DELETE", path)["code"] == "400100"
+    # Gone without a word: a bot that asks on sees an error, and not a stop that waits for ever.
+    gone = {"code": "400100", "msg": "order not exist."}
+    assert (
+        bot.send("GET", f"/api/v1/stop-order/{ids[0]}") == bot.send("GET", f"/api/v1/orders/{ids[0]}") == gone
+    )
+    assert bot.get("/api/v1/stop-order/queryOrderByClientOid?clientOid=c2") == []
 
 
 # ---------------------------------------------------------------- refusals

@@ -161,7 +161,10 @@ def test_kucoin_python_limit_order_and_its_cancel(clients: Clients) -> None:
         (lambda c: c.market.get_kline("FOO-USDT", "1hour"), "400100"),
         (lambda c: c.market.get_kline("BTC-USDT", "7hour"), "400100"),
         (lambda c: c.trade.create_market_order("BTC-USDT", "buy", size="10"), "200004"),
-        (lambda c: c.trade.create_limit_order("BTC-USDT", "buy", "0.0100000001", "30000"), "increment invalid"),
+        (
+            lambda c: c.trade.create_limit_order("BTC-USDT", "buy", "0.0100000001", "30000"),
+            "increment invalid",
+        ),
         (lambda c: c.trade.get_order_details("5c35c02703aa673ceec2a168"), "order not exist"),
     ],
 )

@@ -51,6 +51,7 @@ class Klines:
     def __init__(self, context: VenueContext, pairs: Pairs) -> None:
         self._pairs = pairs
         self._market = context.market
+        self._misses = context.misses
         self._is_filling = context.settings.holes == "fill"
         self._rows = CandleRows(context.market, lambda coin: _write_row, context.settings.holes)  # noqa: ARG005
 
@@ -69,7 +70,8 @@ class Klines:
             else:
                 rows = self._from(coin, interval, call.now_ns, first * _NS_PER_MS, last_ns, limit)
         except ConfigError:
-            raise RefusedError(INVALID_INTERVAL) from None  # cannot be made of the run's candles
+            self._misses.add(call, f"{interval} candles cannot be made of the run's")
+            raise RefusedError(INVALID_INTERVAL) from None
         return VenueResponse(200, b"[%b]" % b",".join(rows))
 
     def _from(

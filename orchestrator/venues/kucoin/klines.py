@@ -45,9 +45,8 @@ class Klines:
 
     def __init__(self, context: VenueContext, pairs: Pairs) -> None:
         self._pairs = pairs
-        self._context = context
+        self._misses = context.misses
         self._rows = CandleRows(context.market, self._writer, context.settings.holes)
-        self._writers: dict[str, WriteRow] = {}
 
     def page(self, call: Call) -> bytes:
         """Answer candles of a pair and type."""
@@ -71,6 +70,7 @@ class Klines:
                     coin, timeframe, call.now_ns, first_open_ns=first_ns, last_open_ns=last_ns, limit=limit
                 )
         except ConfigError as error:
+            self._misses.add(call, f"{kind} candles cannot be made of the run's")
             raise Refusal("400100", f"No {kind} candles in this replay: {error}") from None
         rows.reverse()
         return b"[" + b",".join(rows) + b"]"

@@ -57,7 +57,8 @@ class OrderPages:
     def stops_by_own_id(self, call: Call) -> list[dict[str, Any]]:
         """Answer the stop orders with one of the bot's own ids."""
         order = self._orders.find_own(call.desk.account, call.query.get("clientOid", ""))
-        return [self._words.stop(order)] if order is not None and order.details["stop"] else []
+        is_known = order is not None and order.details["stop"] is not None and not _has_vanished(order)
+        return [self._words.stop(order)] if order is not None and is_known else []
 
     def _one(self, call: Call, *, is_stop: bool = False) -> VenueOrder:
         return self._fitting(call, self._orders.find(call.desk.account, call.args[0]), is_stop=is_stop)
@@ -68,7 +69,9 @@ class OrderPages:
     def _fitting(self, call: Call, order: VenueOrder | None, *, is_stop: bool) -> VenueOrder:
         symbol = call.query.get("symbol")
         is_fitting = order is not None and (
-            order.details["stop"] is not None if is_stop else not is_waiting_stop(order)
+            order.details["stop"] is not None and not _has_vanished(order)
+            if is_stop
+            else not is_waiting_stop(order)
         )
         if order is None or not is_fitting or symbol not in (*_NONE, self._pairs.symbol(order.coin)):
             raise Refusal("400100", _NOT_FOUND)
@@ -303,3 +306,8 @@ class OrderPages:
             "canceledSize": text(order.cancelled_qty),
             "status": "open",
         }
+
+
+def _has_vanished(order: VenueOrder) -> bool:
+    # A stop order that ended before it was triggered is listed nowhere: its state knows no word for it.
+    return is_waiting_stop(order) and not order.is_open
