@@ -1,0 +1,1 @@
+"""Whole runs of unmodified bots, end to end."""
