@@ -28,10 +28,10 @@ Message = dict[str, Any]
 
 
 class _Call:
-    __slots__ = ("body", "moves_time", "reply")
+    __slots__ = ("asks_for", "body", "reply")
 
-    def __init__(self, *, moves_time: bool) -> None:
-        self.moves_time = moves_time
+    def __init__(self, asks_for: Message | None) -> None:
+        self.asks_for = asks_for  # of a call that lets time pass
         self.reply: Message | None = None
         self.body = b""
 
@@ -157,7 +157,7 @@ class Clock:
         strand = self.baton.current
         strand.depth += 1  # no signal's handler may speak in the middle
         try:
-            call = self._send(message, body, moves_time=False)
+            call = self._send(message, body, asks_for=None)
             while call.reply is None:
                 if self._pump(()):
                     self.baton.give_way()
@@ -185,7 +185,10 @@ class Clock:
             message = {"op": "sleep", "until": until_ns}
         else:
             message = {"op": "wait", "pid": child, "until": until_ns}
-        call = self._send(message, b"", moves_time=True)
+        # A wait that was broken off, and has not been answered or followed by another call, is taken up again.
+        call = self._unanswered[-1] if self._unanswered else None
+        if call is None or call.asks_for != message:
+            call = self._send(message, b"", asks_for=dict(message))
         while call.reply is None:
             woken = self._pump(files)
             if woken:
@@ -195,7 +198,8 @@ class Clock:
 
     # What a child wrote, it wrote at its own time: who reads it goes on at that time, not at the one before.
     def _catch_up(self) -> None:
-        call = self._send({"op": "sleep", "until": self._now_ns}, b"", moves_time=True)
+        message = {"op": "sleep", "until": self._now_ns}
+        call = self._send(message, b"", asks_for=dict(message))
         while call.reply is None:
             self._pump(())
 
@@ -208,13 +212,13 @@ class Clock:
         with contextlib.suppress(BlockingIOError):  # full: the wait ends anyway
             real.write(self._wake_write, b"\0")
 
-    def _send(self, message: Message, body: bytes, *, moves_time: bool) -> _Call:
+    def _send(self, message: Message, body: bytes, *, asks_for: Message | None) -> _Call:
         message["t"] = self._now_ns
         if self._turn_log is not None and message["op"] == "http":
             self._turn_log.request(f"{message['method']} {message['url']}")
         if self._hits:
             message["hits"], self._hits = self._hits, {}
-        call = _Call(moves_time=moves_time)
+        call = _Call(asks_for)
         self._unanswered.append(call)
         self._link.send(message, body)
         return call
@@ -233,7 +237,7 @@ class Clock:
             call = self._unanswered.popleft()
             call.reply, call.body = reply, body
             self._apply(reply)
-            if call.moves_time:
+            if call.asks_for is not None:
                 self.jump(reply["now"])
         if self._wake_read in ready:
             real.read(self._wake_read, 512)
