@@ -200,6 +200,11 @@ class Engine:
         return bool(self._barrier.awaited) or (self.bots is not None and self.bots.is_any_at_work)
 
     @property
+    def is_training_first(self) -> bool:
+        """Return whether a training comes before the first sequence, and is still to come."""
+        return self._is_training_due and not self.clock.sequence and not self.clock.step
+
+    @property
     def fills(self) -> int:
         """How many fills there were."""
         return self._dealing.fills
@@ -313,8 +318,7 @@ class Engine:
         elif models and now + embargo_ns <= self._sim_end_ns:
             # Of two trainings the later one's models are due later: one number is enough.
             self._queue.push(EventKey(now + embargo_ns, EventKind.TRAINING, 1, 1), _ModelsDue(models))
-        self._give_next_turn(commands)
-        return self.take_unfinished()
+        return self._go_on_when_free()  # bots that were started meanwhile block first
 
     def take_unfinished(self) -> list[Command]:
         """Return the commands of the moment so far, once; after an error, those that came before it."""
@@ -424,7 +428,7 @@ class Engine:
         commands.extend(WakeComponent(place, self._snapshot_for(place)) for place in turn.places)
 
     def _go_on_when_free(self) -> list[Command]:
-        if not self.is_waiting:
+        if not self.is_waiting and not self.is_training:
             self._give_next_turn(self._unfinished)
         return self.take_unfinished()
 

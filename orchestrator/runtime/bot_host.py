@@ -7,9 +7,12 @@ call. Only the last lets time move.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import secrets
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,6 +128,7 @@ class BotHost:
         self._report = report
         self._processes: dict[BotProcess, _Process] = {}
         self._by_connection: dict[int, BotProcess] = {}
+        self._stopping: set[str] = set()  # whose end is wanted; membership only
         self._unstarted = [c for c in components if c.start_file is not None]
         floor.is_start_pending = bool(self._unstarted)
 
@@ -167,6 +171,28 @@ class BotHost:
             self._unstarted = [c for c in self._unstarted if c not in ready]
             self._floor.is_start_pending = bool(self._unstarted)
         return ready
+
+    def stop(self, name: str) -> None:
+        """Expect the end of a component's processes: they are told to go, and are started again later."""
+        self._stopping.add(name)
+
+    def is_stopping(self, name: str) -> bool:
+        """Return whether a component that was to be stopped has not ended yet."""
+        return name in self._stopping
+
+    def _put_down(self, component: BotComponent) -> list[Command]:
+        # The children of its first process go with it.
+        commands: list[Command] = []
+        for process in [p for p in self._processes if p.place == component.place]:
+            pid = self._processes[process].pid
+            if pid is not None and process.path != _FIRST and is_process_alive(pid):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            commands += self._forget(process)
+        if component.start_file is not None:  # it waits for its condition once more
+            self._unstarted = sorted([*self._unstarted, component], key=lambda c: c.place)
+            self._floor.is_start_pending = True
+        return commands
 
     @property
     def unstarted(self) -> tuple[BotComponent, ...]:
@@ -396,6 +422,9 @@ class BotHost:
         """
         component = self._components[self._places[name]]
         process = BotProcess(component.place, _FIRST)
+        if name in self._stopping:
+            self._stopping.discard(name)
+            return self._put_down(component)
         self._report.ended(name, how, self._clock.sim_time_ns)
         if component.fails_run_on_exit:
             raise ComponentError(

@@ -124,6 +124,7 @@ class Supervisor:
         self.exits: dict[str, ComponentExited] = {}
         self._log_directory = log_directory.resolve()
         self._names: list[str] = []
+        self._spawned: dict[str, int] = {}  # how often each was started
         self._events: deque[SupervisorEvent] = deque()
         self._unread = b""  # the beginning of a report
         self._is_empty = True  # no process below the guardian is left
@@ -164,17 +165,19 @@ class Supervisor:
         Parameters
         ----------
         name
-            Not used before in this run; names the log.
+            Of nobody who lives; names the log. Who is started again writes into `<name>.2.log` and so on.
         command
             As `resolve_command` returns it.
         workdir, environment
             What the process starts with, complete; nothing is inherited.
         """
-        if name in self._names:
-            raise ValueError(f"a component named {name} was started before")
-        self._names.append(name)
+        if name not in self._names:
+            self._names.append(name)
+        elif self.exits.pop(name, None) is None:
+            raise ValueError(f"a component named {name} was started before and has not ended")
+        number = self._spawned[name] = self._spawned.get(name, 0) + 1
         self._is_empty = False
-        log = self._log_directory / f"{name}.log"
+        log = self._log_directory / (f"{name}.log" if number == 1 else f"{name}.{number}.log")
         place = {"workdir": str(workdir), "environment": environment, "log": str(log)}
         self._request({"do": "spawn", "name": name, "command": command, **place})
 
@@ -311,7 +314,7 @@ class Supervisor:
     def _note(self, report: SupervisorEvent | _Emptied | _Failed) -> None:
         match report:
             case _Emptied():
-                self._is_empty = report.spawned_count == len(self._names)
+                self._is_empty = report.spawned_count == sum(self._spawned.values())
             case _Failed():
                 self._lose_guardian(report.reason)
             case _:
