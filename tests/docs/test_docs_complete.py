@@ -8,7 +8,8 @@ import click
 import msgspec
 import pytest
 
-from orchestrator import protocol
+from orchestrator import bot_protocol, protocol
+from orchestrator.bot_settings import BotsSettings
 from orchestrator.cli.main import cli
 from orchestrator.config import (
     AccountSettings,
@@ -24,6 +25,14 @@ from orchestrator.engine.events import EventKind
 from orchestrator.engine.journal import _EVENT_NAMES
 from orchestrator.exchange.vocabulary import FlowKind, Rule, SlippagePart
 from orchestrator.execution_settings import FeeTierSettings
+from orchestrator.runs.bot_facts import (
+    BotFacts,
+    EndedBot,
+    FolderFacts,
+    RefusedRequest,
+    RequestFacts,
+    StuckBot,
+)
 from orchestrator.runs.lines import CASH_FLOWS_FILE, RECORD_TYPES
 from orchestrator.runs.manifest import ComponentManifest, Counts, RunManifest
 from orchestrator.venue_settings import FaultSettings, VenueSettings
@@ -43,10 +52,12 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "[instrument.COIN]": InstrumentSettings,
     "[venue.NAME]": VenueSettings,
     "[venue.NAME.faults]": FaultSettings,
+    "[bots]": BotsSettings,
     "[[component]]": ComponentSettings,
     "[training]": TrainingSettings,
 }
 TABLES = {
+    "bots",
     "data",
     "account",
     "accounts",
@@ -159,3 +170,30 @@ def test_every_decision_is_listed() -> None:
     pages = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
     assert pages == sorted(set(pages))
     assert [page for page in pages if f"({page})" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [BotFacts, RefusedRequest, RequestFacts, EndedBot, StuckBot, FolderFacts],
+    ids=lambda s: s.__name__,
+)
+def test_every_field_of_what_is_told_of_bots_is_documented(struct: type[msgspec.Struct]) -> None:
+    text = section_of(RUN_DIRECTORY, "bots.json")
+    assert [field for field in names(struct) if f"`{field}`" not in text] == []
+
+
+def test_the_line_of_bots_is_documented() -> None:
+    text = section_of(PROTOCOL, "Unmodified bots")
+    exported = {name: getattr(bot_protocol, name) for name in bot_protocol.__all__}
+    assert f"version is **{bot_protocol.BOT_PROTOCOL_VERSION}**" in text
+    assert [
+        v for name, v in exported.items() if name.startswith("ENVIRONMENT_") and f"`{v}`" not in text
+    ] == []
+    structs = [
+        item for item in exported.values() if isinstance(item, type) and issubclass(item, msgspec.Struct)
+    ]
+    missing = [
+        (struct.__name__, field) for struct in structs for field in names(struct) if f"`{field}`" not in text
+    ]
+    assert missing == []
+    assert [struct.__name__ for struct in structs if struct.__name__ not in text] == []
