@@ -17,7 +17,7 @@ __all__ = ["CandleRows", "WriteRow"]
 WriteRow = Callable[[Candle], bytes]
 """Writes one candle in a venue's own form, such as b'["1700000000","1.0",…]'."""
 
-_ROWS_MAX: Final = 20_000  # of a coin and timeframe; then they are written anew
+_ROWS_MAX: Final = 400_000  # about 100 MB; then they are written anew
 
 
 class CandleRows:
@@ -41,6 +41,7 @@ class CandleRows:
         self._is_filling = holes == "fill"
         self._writers: dict[str, WriteRow] = {}
         self._rows: dict[tuple[str, str], dict[int, bytes]] = {}
+        self._kept = 0  # rows in all of them
 
     def rows(
         self,
@@ -136,12 +137,14 @@ class CandleRows:
         try:
             rows = [known[time] for time in times]
         except KeyError:
-            if len(known) + len(times) > _ROWS_MAX:
-                known.clear()
-            write = self._writer(coin)
+            if self._kept >= _ROWS_MAX:
+                self._rows.clear()
+                self._kept, known = 0, self._rows.setdefault((coin, timeframe), {})
+            write, before = self._writer(coin), len(known)
             for time, values in zip(times, columns.values.T.tolist(), strict=True):
                 if time not in known:
                     known[time] = write(Candle(time, time + length_ns, *values))
+            self._kept += len(known) - before
             rows = [known[time] for time in times]
         if not self._is_filling:
             return rows

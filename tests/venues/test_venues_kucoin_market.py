@@ -16,6 +16,7 @@ from orchestrator.config import parse_date_ns
 from orchestrator.market.candles import Candles
 from orchestrator.market.market import Market
 from orchestrator.venue_settings import VenueSettings
+from orchestrator.venues import candle_rows
 from tests.venues.simulated_run import DAY, HOUR, MINUTE, SECOND, SimulatedRun, small_market
 
 HOST = "https://api.kucoin.com"
@@ -538,3 +539,13 @@ def test_a_book_stands_round_the_price_in_order(walking: SimulatedRun) -> None:
         assert asks[0] / bids[0] < Decimal("1.0005")
         twenty = walking.json("GET", f"{HOST}/api/v1/market/orderbook/level2_20?symbol={coin}-USDT")["data"]
         assert (twenty["bids"], twenty["asks"]) == (book["bids"][:20], book["asks"][:20])
+
+
+def test_rows_are_written_anew_when_too_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candle_rows, "_ROWS_MAX", 150)
+    run = SimulatedRun({"kucoin": VenueSettings(rate_limits=False)}, market=WALK)
+    for step in range(30):
+        run.now_ns = WALK.start_ns + step * 7 * MINUTE
+        for coin in ("BTC", "ETH"):
+            found = rows_of(run, f"symbol={coin}-USDT&type=1min")
+            assert found == naive(WALK, coin, "1min", run.now_ns)[:100]

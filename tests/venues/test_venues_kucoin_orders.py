@@ -646,6 +646,9 @@ def test_accounts_and_their_kinds(bot: Bot) -> None:
     assert bot.send("GET", "/api/v1/accounts/nobody") == {"code": "400100", "msg": "account not exist"}
     assert bot.get("/api/v1/accounts/transferable?currency=USDT&type=TRADE")["transferable"] == "10000"
     assert bot.get("/api/v2/user-info")["level"] == 0
+    assert bot.get("/api/v1/sub-accounts") == []
+    for path in ("deposits", "withdrawals"):
+        assert bot.get(f"/api/v1/{path}?pageSize=10")["items"] == []
 
 
 def test_a_quiet_market_fills_later_and_says_so(bot: Bot) -> None:

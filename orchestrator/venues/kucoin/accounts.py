@@ -101,6 +101,11 @@ class AccountPages:
         return []
 
     @staticmethod
+    def empty_page(call: Call) -> dict[str, Any]:
+        """Answer an empty page: nothing is deposited or withdrawn in a replay."""
+        return page_of(call, (), dict)
+
+    @staticmethod
     def no_margin(call: Call) -> dict[str, Any]:
         """Answer that no pair can be traded with margin."""
         return {"timestamp": milliseconds(call.now_ns), "items": []}
