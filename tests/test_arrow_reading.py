@@ -67,5 +67,5 @@ def test_what_is_no_parquet_is_refused_and_let_go_of(tmp_path: Path) -> None:
 def test_reading_parquet_starts_no_thread(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READING, str(parquet_file(tmp_path))]
     environment = {"OPENBLAS_NUM_THREADS": "1", "PATH": ""}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr

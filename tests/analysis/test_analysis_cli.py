@@ -38,7 +38,7 @@ def replay(home: Path, *words: str, **environment: str) -> subprocess.CompletedP
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -163,7 +163,7 @@ def test_starting_a_replay_loads_no_part_of_a_report() -> None:
         "print([name for name in ('pandas', 'plotly', 'jinja2', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=200
     )
     assert done.stdout.strip() == "[]"
     light = (
@@ -171,6 +171,6 @@ def test_starting_a_replay_loads_no_part_of_a_report() -> None:
         "print('pandas' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", light], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", light], capture_output=True, text=True, check=True, timeout=200
     )
     assert done.stdout.strip() == "False"

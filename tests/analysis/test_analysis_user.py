@@ -25,7 +25,7 @@ def replay(home: Path, *words: str) -> str:
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -196,7 +196,7 @@ class TestLoading:
                 capture_output=True,
                 text=True,
                 check=True,
-                timeout=60,
+                timeout=200,
             )
             assert found.stderr.split() == [], words
 

@@ -100,7 +100,7 @@ def test_killed_at_fifty_points_it_ends_as_an_unbroken_fetch(tmp_path: Path) -> 
     with ExchangeServer(local_exchange()) as server:
         fetcher(tmp_path / "unbroken", server.url, page_candles=60).fetch(keys(), SPAN, watch=silent)
         command = [sys.executable, "-c", HOST, server.url, str(tmp_path), str(KILLS), "20240131"]
-        host = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        host = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert host.returncode == 0, host.stderr
     result = json.loads(host.stdout)
     assert len(result["states"]) == KILLS
@@ -132,7 +132,7 @@ def test_two_fetches_at_once(tmp_path: Path) -> None:
         both = [start(tmp_path / "home", *command_line(server.url)) for _ in range(2)]
         try:
             for one in both:
-                _, errors = one.communicate(timeout=60)
+                _, errors = one.communicate(timeout=200)
                 assert one.returncode == 0, errors
         finally:
             for one in both:
@@ -154,7 +154,7 @@ def test_a_terminal_shows_a_bar_for_each_series(tmp_path: Path) -> None:
             with suppress(OSError):  # how the end of a terminal reads on Linux
                 while piece := screen.read(65_536):
                     shown += piece
-            assert one.wait(60) == 0, shown
+            assert one.wait(200) == 0, shown
         finally:
             one.kill()
             one.wait()
@@ -170,12 +170,12 @@ def test_an_interrupted_fetch_goes_on(signum: signal.Signals, tmp_path: Path) ->
     with ExchangeServer(there) as server:
         one = start(tmp_path, *command_line(server.url, "--parallel", "1"))
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while len(there.candle_requests) < 2 and one.poll() is None:
                 assert time.monotonic() < deadline, "the fetch asked for nothing"
                 time.sleep(0.01)
             one.send_signal(signum)
-            _, errors = one.communicate(timeout=30)
+            _, errors = one.communicate(timeout=120)
         finally:
             one.kill()
             one.wait()
@@ -184,7 +184,7 @@ def test_an_interrupted_fetch_goes_on(signum: signal.Signals, tmp_path: Path) ->
         asked = len(there.candle_requests)
         there.faults = lambda _number: None
         one = start(tmp_path, *command_line(server.url))
-        output, errors = one.communicate(timeout=60)
+        output, errors = one.communicate(timeout=200)
         assert one.returncode == 0, errors
         assert {again.query["symbol"] for again in there.candle_requests[asked:]} == {"ETH-USDT"}
         fetcher(tmp_path / "unbroken", server.url).fetch(keys(), SPAN, watch=silent)

@@ -235,7 +235,7 @@ import_file(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), replace=True)
 
 def run_child(source: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", source, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_death_at_any_step_of_an_import_leaves_all_or_nothing(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_two_processes_import_into_one_series_at_once(tmp_path: Path) -> None:
             child.stdin.write("go\n")
             child.stdin.flush()
         for child in children:
-            _, errors = child.communicate(timeout=60)
+            _, errors = child.communicate(timeout=200)
             assert child.returncode == 0, errors
     finally:
         for child in children:

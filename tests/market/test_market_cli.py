@@ -174,7 +174,7 @@ def replay(folder: Path, *words: str, **environment: str) -> subprocess.Complete
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -221,7 +221,7 @@ def test_a_run_does_not_import_pandas() -> None:
         "import sys; from orchestrator.market.store import load_market;"
         "from orchestrator.market.synthetic import synthesize; sys.exit('pandas' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", code], timeout=200, check=True)
 
 
 @pytest.mark.parametrize("command", ["import", "synth", "list", "verify"])

@@ -41,7 +41,7 @@ def test_two_weeks_of_five_minutes(empty_place: Place, shared_data: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_six_months_of_five_minutes(empty_place: Place, shared_data: Path) -> None:
     run = replay_and_check(empty_place, shared_data, "2024-01-01", "2024-07-01", 52_416)
     assert len(run.lines("fills.jsonl")) > 2_000

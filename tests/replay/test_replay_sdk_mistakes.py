@@ -83,7 +83,7 @@ def test_a_call_outside_the_loop_is_told(place: Place, call: str) -> None:
 def test_a_program_that_is_started_by_hand_is_told(place: Place) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from components import connect; connect()"],
-        capture_output=True, text=True, timeout=30, check=False, env=place.environment(),
+        capture_output=True, text=True, timeout=200, check=False, env=place.environment(),
     )  # fmt: skip
     assert done.returncode == 1
     assert "this program is started by a replay, not by hand" in done.stderr

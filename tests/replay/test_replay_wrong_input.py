@@ -280,7 +280,7 @@ def test_a_full_disk_ends_a_run_with_one_line(place: Place, request: pytest.Fixt
         prepare = limit_files
     done = subprocess.run(
         [*REPLAY, *words, str(directory)],
-        capture_output=True, text=True, timeout=60, check=False, cwd=place.root, env=unmeasured(place),
+        capture_output=True, text=True, timeout=200, check=False, cwd=place.root, env=unmeasured(place),
         preexec_fn=prepare,
     )  # fmt: skip
     assert done.returncode == FAILED, done.stderr

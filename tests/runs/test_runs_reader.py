@@ -94,7 +94,7 @@ def test_a_process_that_ended_but_was_not_collected_is_gone() -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process_start_time(child.pid) is None
     child.stdout.close()
-    child.wait(timeout=10)
+    child.wait(timeout=200)
 
 
 @settings(max_examples=40, deadline=None)

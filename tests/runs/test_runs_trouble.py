@@ -43,7 +43,7 @@ def test_a_writer_that_is_killed_leaves_a_readable_run(tmp_path: Path) -> None:
             if int(line) == 2_000:
                 child.kill()
                 break
-        child.wait(timeout=30)
+        child.wait(timeout=200)
     run = open_run(directory)
     assert run.status == "interrupted"
     assert run.manifest.sequences == check_whole(run) >= 2_000
@@ -78,7 +78,7 @@ def test_a_limit_on_file_size_ends_the_run_with_whole_files(tmp_path: Path) -> N
         [*CHILD, str(directory), str(300_000)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
         env=UNMEASURED,
     )
@@ -100,17 +100,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)]
-    is_mounted = sys.platform == "linux" and not subprocess.call(mount, stderr=subprocess.DEVNULL, timeout=10)
+    is_mounted = sys.platform == "linux" and not subprocess.call(
+        mount, stderr=subprocess.DEVNULL, timeout=200
+    )
     if not is_mounted:
         pytest.skip("mounting a small file system is not permitted here")
     yield place
-    subprocess.run(["umount", "-l", str(place)], check=True, timeout=10)
+    subprocess.run(["umount", "-l", str(place)], check=True, timeout=200)
 
 
 def test_a_full_disk_ends_the_run_with_whole_files(small_disk: Path) -> None:
     directory = small_disk / "run"
     done = subprocess.run(
-        [*CHILD, str(directory)], capture_output=True, text=True, timeout=60, check=True, env=UNMEASURED
+        [*CHILD, str(directory)], capture_output=True, text=True, timeout=200, check=True, env=UNMEASURED
     )
     *_, error, digest = done.stdout.splitlines()
     assert "disk is full" in error
@@ -194,7 +196,7 @@ except OSError:
 file.close()
 """
     path = tmp_path / "file"
-    subprocess.run([sys.executable, "-c", script, str(path)], timeout=30, check=True, env=UNMEASURED)
+    subprocess.run([sys.executable, "-c", script, str(path)], timeout=200, check=True, env=UNMEASURED)
     assert path.read_bytes() == b"a" * 600 + b"c" * 300
 
 

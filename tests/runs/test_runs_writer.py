@@ -207,7 +207,7 @@ print(sizes[1] - sizes[0])
         [sys.executable, "-c", script, str(tmp_path / "run")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     assert int(done.stdout) < 4 * 1024 * 1024

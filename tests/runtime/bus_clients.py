@@ -14,7 +14,7 @@ from orchestrator.protocol import PROTOCOL_VERSION, Hello, OrchestratorMessage, 
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.transport import Endpoints, connect_options
 
-DEADLINE_MS = 5_000
+DEADLINE_MS = 20_000
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 decode = msgspec.msgpack.Decoder(OrchestratorMessage).decode

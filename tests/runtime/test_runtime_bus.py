@@ -41,7 +41,7 @@ from orchestrator.runtime.bus import RECEIVE_SLICE_MS
 from orchestrator.runtime.live import LiveRun
 from orchestrator.runtime.spectator import ask_control, watch_run
 from orchestrator.runtime.transport import Endpoints, connect_options
-from tests.processes import open_descriptors, wait_until
+from tests.processes import open_descriptors, slowness, wait_until
 from tests.runtime.bus_clients import DEADLINE_MS, Hall, encode, open_hall, welcome
 
 SNAPSHOT = Snapshot(1, 0, 60, 1, bytes(80), bytes(16), bytes(2))
@@ -148,7 +148,7 @@ class TestGreeting:
     def test_nobody_comes(self, hall: Hall) -> None:
         began = time.monotonic()
         assert not hall.bus.greet(hall.welcomes)
-        assert time.monotonic() - began < 1 + RECEIVE_SLICE_MS / 1_000
+        assert time.monotonic() - began < (1 + RECEIVE_SLICE_MS / 1_000) * slowness()
 
     def test_a_flood_of_strangers_is_bounded(self, ipc_hall: Hall) -> None:
         stranger = ipc_hall.dealer()
@@ -174,7 +174,7 @@ class TestReceiving:
         hall.connect("thinker")
         began = time.monotonic()
         assert hall.bus.receive() is None
-        assert RECEIVE_SLICE_MS / 1_000 * 0.9 <= time.monotonic() - began < 1
+        assert RECEIVE_SLICE_MS / 1_000 * 0.9 <= time.monotonic() - began < 1 * slowness()
 
     def test_who_speaks_before_a_hello_is_refused_and_not_heard(self, hall: Hall) -> None:
         trader, stranger = hall.connect("trader"), hall.dealer()
@@ -349,7 +349,7 @@ class TestSpectators:
             return not watcher.is_alive()
 
         assert wait_until(is_heard, 5)
-        watcher.join(5)
+        watcher.join(30)
         assert all(message in wanted for message in heard)
 
     def test_slow_ones_do_not_hold_the_run(self, hall: Hall) -> None:
@@ -366,7 +366,7 @@ class TestSpectators:
             began = time.monotonic()
             for _ in range(20_000):  # nobody reads them
                 hall.bus.publish_snapshot(SNAPSHOT)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 5 * slowness()
 
     def test_a_watch_ends_with_the_process_it_watches(
         self, hall: Hall, monkeypatch: pytest.MonkeyPatch
@@ -376,8 +376,8 @@ class TestSpectators:
         watched: list[SpectatorMessage] = []
         watcher = threading.Thread(target=lambda: watched.extend(watch_run(live(hall, process.pid))))
         watcher.start()
-        process.communicate(b"\n", timeout=10)
-        watcher.join(5)
+        process.communicate(b"\n", timeout=60)
+        watcher.join(30)
         assert not watcher.is_alive()
 
 

@@ -159,7 +159,7 @@ def test_the_guardian_imports_little() -> None:
     folder = Path(sys.modules[Guardian.__module__].__file__ or "").parent
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", program, str(folder)],
-        capture_output=True, text=True, check=True, timeout=30,
+        capture_output=True, text=True, check=True, timeout=200,
     )  # fmt: skip
     costly = {
         "typing",

@@ -22,6 +22,7 @@ from tests.processes import (
     marked_environment,
     marked_processes,
     open_descriptors,
+    slowness,
     wait_until,
 )
 
@@ -86,7 +87,7 @@ def start_and_wait(supervisor: Supervisor, tmp_path: Path, name: str, code: str)
 class TestReports:
     def test_start_and_exit_are_reported_in_order(self, processes: Supervisor, tmp_path: Path) -> None:
         start(processes, tmp_path, "one", "print('said'); raise SystemExit(3)")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         started, exited = processes.poll()
         assert isinstance(started, ComponentStarted)
         assert isinstance(exited, ComponentExited)
@@ -101,13 +102,13 @@ class TestReports:
     ) -> None:
         assert processes.poll() == []
         start(processes, tmp_path, "one", "")
-        readable, _, _ = select.select([processes], [], [], 10)
+        readable, _, _ = select.select([processes], [], [], 60)
         assert readable
         assert wait_until(lambda: bool(processes.poll()))
 
     def test_crash_reports_the_last_twenty_lines(self, processes: Supervisor, tmp_path: Path) -> None:
         start(processes, tmp_path, "one", "for n in range(50): print(n)\nraise ValueError('the mistake')")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         lines = processes.exits["one"].last_lines
         assert len(lines) == 20
         assert lines[-1] == "ValueError: the mistake"
@@ -115,7 +116,7 @@ class TestReports:
 
     def test_death_by_signal_is_named(self, processes: Supervisor, tmp_path: Path) -> None:
         start(processes, tmp_path, "one", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         exited = processes.exits["one"]
         assert (exited.exit_code, exited.signal) == (None, signal.SIGSEGV)
         assert exited.describe() == "was killed by SIGSEGV"
@@ -127,7 +128,7 @@ class TestReports:
         start(processes, tmp_path, "plain", work)
         start(processes, tmp_path, "parent", "import subprocess, sys; subprocess.run(sys.argv[1:])",
               sys.executable, "-S", "-c", work)  # fmt: skip
-        assert processes.wait_exits(30)
+        assert processes.wait_exits(60)
         for exited in processes.exits.values():
             assert 64 * MIB < exited.peak_memory_bytes < 512 * MIB
             assert 0.2 <= exited.cpu_seconds < 5
@@ -135,7 +136,7 @@ class TestReports:
     def test_what_cannot_be_started_says_why(self, processes: Supervisor, tmp_path: Path) -> None:
         processes.start("one", ("/nonexistent/program",), tmp_path, {})
         processes.start("two", (sys.executable,), tmp_path / "nowhere", {})
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         for exited in processes.exits.values():
             assert exited.exit_code == 127
             assert "cannot start" in exited.last_lines[-1]
@@ -153,7 +154,7 @@ class TestReports:
         )
         environment = {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "ODD": "\udcff"}
         processes.start("one", (sys.executable, "-S", "-c", code), tmp_path, environment)
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         expected = f"{tmp_path.resolve()} ['LC_ALL', 'ODD', 'PATH'] SIG_DFL"
         assert processes.exits["one"].last_lines == (expected,)
 
@@ -173,7 +174,7 @@ class TestOutput:
         assert b"[replay: the log is full" in content
         left_out = 700 * 65_536 + len("the end\n") - 16 * MIB - 65_536
         assert f"[replay: {left_out} bytes are left out here]\n".encode() in content
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert processes.exits["loud"].exit_code == 0
         assert processes.exits["loud"].last_lines[-1] == "the end"
 
@@ -185,7 +186,7 @@ class TestOutput:
         start(
             processes, tmp_path, "one", "for n in range(5000): print(n, 'x' * 100, flush=True)\nprint('end')"
         )
-        assert processes.wait_exits(20)
+        assert processes.wait_exits(60)
         lost = [event for event in processes.poll() if isinstance(event, LogLost)]
         assert len(lost) == 1
         assert lost[0].name == "one"
@@ -197,7 +198,7 @@ class TestOutput:
         self, processes: Supervisor, tmp_path: Path
     ) -> None:
         start(processes, tmp_path, "one", "import sys; sys.stdout.buffer.write(b'\\xff\\x00' + b'y' * 5000)")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert (tmp_path / "logs/one.log").stat().st_size == 5002
         assert processes.exits["one"].last_lines == ("\ufffd\x00" + "y" * 998,)
 
@@ -208,25 +209,25 @@ class TestEnds:
         start_and_wait(processes, tmp_path, "one", code)
         assert len(marked_processes(tmp_path)) == 2
         processes.signal("one", signal.SIGKILL)
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert processes.exits["one"].signal == signal.SIGKILL
         assert wait_until(lambda: marked_processes(tmp_path) == [], 2)
 
     def test_stop_is_immediate_when_all_have_left(self, processes: Supervisor, tmp_path: Path) -> None:
         start(processes, tmp_path, "one", "")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         begin = time.monotonic()
         processes.stop()
         processes.stop()
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1 * slowness()
 
     def test_stop_waits_then_terminates_then_kills(self, processes: Supervisor, tmp_path: Path) -> None:
-        start(processes, tmp_path, "willing", "import time; print('up', flush=True); time.sleep(0.3)")
         start_and_wait(processes, tmp_path, "slow", SLEEP)
         start_and_wait(processes, tmp_path, "deaf", DEAF)
+        start(processes, tmp_path, "willing", "import time; print('up', flush=True); time.sleep(0.3)")
         begin = time.monotonic()
-        processes.stop(grace_seconds=0.6, term_seconds=0.4)
-        assert 1.0 <= time.monotonic() - begin < 3
+        processes.stop(grace_seconds=3.0, term_seconds=0.4)
+        assert 3.4 <= time.monotonic() - begin < 5.4 * slowness()
         ends = {name: (exited.exit_code, exited.signal) for name, exited in processes.exits.items()}
         assert ends == {
             "willing": (0, None),
@@ -240,7 +241,7 @@ class TestEnds:
         self, processes: Supervisor, tmp_path: Path
     ) -> None:
         start_and_wait(processes, tmp_path, "one", DAEMON.replace("os.wait()\ntime.sleep(600)", "os.wait()"))
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert len(marked_processes(tmp_path)) == 1
         processes.stop(term_seconds=0.2)
         assert marked_processes(tmp_path) == []
@@ -250,7 +251,7 @@ class TestEnds:
             start_and_wait(processes, tmp_path, name, code)
         begin = time.monotonic()
         processes.kill()
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1 * slowness()
         assert len(processes.exits) == 3
         if sys.platform == "linux":
             assert marked_processes(tmp_path) == []
@@ -261,7 +262,7 @@ class TestEnds:
         start_and_wait(processes, tmp_path, "one", SLEEP)
         processes.kill()
         start(processes, tmp_path, "two", "raise SystemExit(4)")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert processes.exits["two"].exit_code == 4
 
     def test_close_leaves_no_process_and_no_descriptor(self, tmp_path: Path) -> None:
@@ -305,7 +306,7 @@ class TestEnds:
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(processes.guardian_pid, signum)
         start(processes, tmp_path, "two", "raise SystemExit(5)")
-        assert processes.wait_exits(10)
+        assert processes.wait_exits(60)
         assert processes.exits["two"].exit_code == 5
 
 
@@ -318,7 +319,7 @@ class TestDeaths:
             start_and_wait(processes, tmp_path, name, code)
         processes.poll()
         os.kill(processes.guardian_pid, signal.SIGKILL)
-        readable, _, _ = select.select([processes], [], [], 10)
+        readable, _, _ = select.select([processes], [], [], 60)
         assert readable
         assert wait_until(lambda: marked_processes(tmp_path) == [], 2)
         with pytest.raises(ReplayError, match="guardian"):
