@@ -69,7 +69,7 @@ class Call:
         As of when market data are shown: the desk's now, unless a fault makes them stale.
     """
 
-    __slots__ = ("_body", "_query", "args", "desk", "endpoint", "now_ns", "request")
+    __slots__ = ("_body", "_query", "_table", "args", "desk", "endpoint", "now_ns", "request")
 
     def __init__(
         self, request: VenueRequest, desk: Desk, endpoint: Endpoint, args: tuple[str, ...], now_ns: int
@@ -80,6 +80,7 @@ class Call:
         self.args = args
         self.now_ns = now_ns
         self._query: list[tuple[str, str]] | None = None
+        self._table: dict[str, str] | None = None
         self._body: Any = None
 
     @property
@@ -92,7 +93,9 @@ class Call:
     @property
     def query(self) -> dict[str, str]:
         """The query as a table; of a repeated name the last value."""
-        return dict(self.pairs)
+        if self._table is None:
+            self._table = dict(self.pairs)
+        return self._table
 
     def json(self) -> Any:
         """Return the body as JSON; {} for an empty one.
