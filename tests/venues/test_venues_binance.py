@@ -319,6 +319,44 @@ def test_binance_limit_orders(run: SimulatedRun, change: dict[str, str], status:
     assert (found["status"], found["timeInForce"]) == (status, change["timeInForce"])
 
 
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"type": "STOP_LOSS", "stopPrice": "90000"}, ("0.00000000", "90000.00000000")),
+        ({"type": "STOP_LOSS_LIMIT", "stopPrice": "90000", "price": "91000", "timeInForce": "GTC"},
+         ("91000.00000000", "90000.00000000")),
+        ({"type": "TAKE_PROFIT", "stopPrice": "30000"}, ("0.00000000", "30000.00000000")),
+        ({"type": "TAKE_PROFIT_LIMIT", "stopPrice": "30000", "price": "29000", "timeInForce": "GTC"},
+         ("29000.00000000", "30000.00000000")),
+    ],
+)  # fmt: skip
+def test_binance_orders_that_wait_for_a_price(
+    run: SimulatedRun, change: dict[str, str], shown: tuple[str, str]
+) -> None:
+    order = place(run, quantity="0.001", **change)
+    run.advance(SECOND)
+    found = run.json("GET", f"{API}/order?symbol=BTCUSDT&orderId={order['orderId']}")
+    assert (found["type"], found["status"], found["isWorking"]) == (change["type"], "NEW", False)
+    assert (found["price"], found["stopPrice"]) == shown
+
+
+@pytest.mark.parametrize("kind", ["TAKE_PROFIT", "STOP_LOSS"])
+def test_binance_orders_that_waited_are_filled(run: SimulatedRun, kind: str) -> None:
+    ahead = [MARKET.last_closed("BTC", run.now_ns + minute * MINUTE) for minute in range(600)]
+    closes = [candle.close for candle in ahead if candle is not None]
+    price = min(closes) + 1 if kind == "TAKE_PROFIT" else max(closes) - 1
+    order = place(run, quantity="0.001", type=kind, stopPrice=str(round(price, 2)))
+    run.advance(600 * MINUTE)
+    found = run.json("GET", f"{API}/order?symbol=BTCUSDT&orderId={order['orderId']}")
+    assert (found["status"], found["isWorking"]) == ("FILLED", True)
+    average = Decimal(found["cummulativeQuoteQty"]) / Decimal(found["executedQty"])
+    assert (
+        average <= Decimal(found["stopPrice"])
+        if kind == "TAKE_PROFIT"
+        else average >= Decimal(found["stopPrice"])
+    )
+
+
 def test_binance_partial_fill_and_the_end_of_the_run() -> None:
     model = ExecutionModelSettings(slippage_bps=Decimal(0), max_volume_pct=Decimal("0.01"))
     run = run_with(cash="1000000", model=model)
@@ -382,7 +420,8 @@ def test_binance_test_orders_do_nothing(run: SimulatedRun) -> None:
         ({"symbol": None}, -1102, "Mandatory parameter 'symbol'"),
         ({"side": "LONG"}, -1117, "Invalid side."),
         ({"type": "OCO"}, -1116, "Invalid orderType."),
-        ({"type": "TAKE_PROFIT"}, -1116, "Invalid orderType."),
+        ({"type": "TAKE_PROFIT"}, -1102, "'stopPrice'"),
+        ({"type": "TAKE_PROFIT", "stopPrice": "40000"}, -2010, "trigger immediately"),
         ({"quantity": None}, -1102, "'quoteOrderQty'"),
         ({"quantity": "much"}, -1100, "'quantity'"),
         ({"quantity": "-1"}, -1100, "'quantity'"),

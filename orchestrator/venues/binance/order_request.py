@@ -29,9 +29,14 @@ _TYPES: Final = {
     "LIMIT_MAKER": OrderType.LIMIT,
     "STOP_LOSS": OrderType.STOP,
     "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+    # The simulated exchange has no stop that waits for a better price: it is a limit there.
+    "TAKE_PROFIT": OrderType.LIMIT,
+    "TAKE_PROFIT_LIMIT": OrderType.LIMIT,
 }
-_HAS_PRICE: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-_HAS_STOP: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
+_TIMED: Final = ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
+_PRICED: Final = (*_TIMED, "LIMIT_MAKER")
+_PROFIT: Final = ("TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+_STOPPED: Final = ("STOP_LOSS", "STOP_LOSS_LIMIT", *_PROFIT)
 _TIMES_IN_FORCE: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 _OWN_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
@@ -41,7 +46,7 @@ class OrderRequest(NamedTuple):
 
     order: NewOrder
     own_id: str | None
-    details: dict[str, Any]  # of the words of the request what reads show: type, quote_qty
+    details: dict[str, Any]  # what reads show of the request: type, quote_qty, price, stop_price
 
 
 def read_order(
@@ -70,13 +75,11 @@ def read_order(
     if word not in _TYPES:
         raise RefusedError(BAD_TYPE)
     order_type = _TYPES[word]
-    time_in_force = TimeInForce.GTC
-    if order_type in _HAS_PRICE and word != "LIMIT_MAKER":
-        time_in_force = _read_time_in_force(params)
+    time_in_force = _read_time_in_force(params) if word in _TIMED else TimeInForce.GTC
     qty, quote_qty = _read_qty(params, order_type, side, quote, rules)
-    limit_price = params.number("price") if order_type in _HAS_PRICE else None
-    stop_price = params.number("stopPrice") if order_type in _HAS_STOP else None
-    _foresee(word, side, limit_price, stop_price, quote)
+    price = params.number("price") if word in _PRICED else None
+    stop_price = params.number("stopPrice") if word in _STOPPED else None
+    _foresee(word, side, price, stop_price, quote)
     own_id = params.find("newClientOrderId")
     if own_id is not None and not _OWN_ID.fullmatch(own_id):
         raise RefusedError(malformed("newClientOrderId"))
@@ -85,13 +88,20 @@ def read_order(
         side=side,
         qty=qty,
         order_type=order_type,
-        limit_price=limit_price,
-        stop_price=stop_price,
+        limit_price=_profit_limit(side, price, stop_price) if word in _PROFIT else price,
+        stop_price=None if word in _PROFIT else stop_price,
         time_in_force=time_in_force,
         half_spread_bps=half_spread_bps,
         may_hold_less=True,
     )
-    return OrderRequest(order, own_id, {"type": word, "quote_qty": quote_qty})
+    details = {"type": word, "quote_qty": quote_qty, "price": price, "stop_price": stop_price}
+    return OrderRequest(order, own_id, details)
+
+
+def _profit_limit(side: Side, price: Decimal | None, stop_price: Decimal | None) -> Decimal | None:
+    # Nothing happens before the stop price is reached, and nothing beyond the limit.
+    given = [value for value in (price, stop_price) if value is not None]
+    return min(given) if side is Side.BUY else max(given)
 
 
 def _read_time_in_force(params: Params) -> TimeInForce:
@@ -113,15 +123,14 @@ def _read_qty(
     return EXACT.multiply(lots, rules.lot_size), quote_qty
 
 
-def _foresee(
-    word: str, side: Side, limit_price: Decimal | None, stop_price: Decimal | None, quote: Quote
-) -> None:
+def _foresee(word: str, side: Side, price: Decimal | None, stop_price: Decimal | None, quote: Quote) -> None:
     # Two kinds of order must not trade at once.
-    if word == "LIMIT_MAKER" and limit_price is not None:
-        crosses = limit_price >= quote.ask if side is Side.BUY else limit_price <= quote.bid
+    if word == "LIMIT_MAKER" and price is not None:
+        crosses = price >= quote.ask if side is Side.BUY else price <= quote.bid
         if crosses:
             raise RefusedError(WOULD_MATCH)
     if stop_price is not None:
-        is_reached = stop_price <= quote.last if side is Side.BUY else stop_price >= quote.last
+        waits_below = (side is Side.BUY) == (word in _PROFIT)
+        is_reached = stop_price >= quote.last if waits_below else stop_price <= quote.last
         if is_reached:
             raise RefusedError(WOULD_TRIGGER)

@@ -15,9 +15,17 @@ from orchestrator.venues.numbers import text_at
 from orchestrator.venues.quotes import Quote, Quotes
 from orchestrator.venues.venue import VenueContext
 
-__all__ = ["ORDER_TYPES", "Pairs", "json_answer", "ms", "number"]
+__all__ = ["Pairs", "json_answer", "ms", "number"]
 
-ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT")
+_ORDER_TYPES: Final = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
 
 _NS_PER_MS: Final = 1_000_000
 _EIGHT_DECIMALS: Final = Decimal("0.00000001")
@@ -107,7 +115,7 @@ class Pairs:
             "baseAssetPrecision": 8,
             "quoteAsset": self._quote,
             **dict.fromkeys(precisions, 8),
-            "orderTypes": ORDER_TYPES,
+            "orderTypes": _ORDER_TYPES,
             "icebergAllowed": False,
             "ocoAllowed": False,
             "otoAllowed": False,

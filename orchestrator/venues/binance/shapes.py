@@ -31,7 +31,7 @@ def _common(order: VenueOrder, symbol: str) -> dict[str, Any]:
         "orderId": int(order.venue_order_id),
         "orderListId": -1,
         "clientOrderId": order.own_id,
-        "price": number(order.limit_price or ZERO),
+        "price": number(order.details["price"] or ZERO),
         "origQty": number(order.qty),
         "executedQty": number(order.filled_qty),
         "origQuoteOrderQty": number(order.details["quote_qty"]),
@@ -41,8 +41,8 @@ def _common(order: VenueOrder, symbol: str) -> dict[str, Any]:
         "type": order.details["type"],
         "side": order.side.value.upper(),
     }
-    if order.stop_price is not None:
-        shape["stopPrice"] = number(order.stop_price)
+    if order.details["stop_price"] is not None:
+        shape["stopPrice"] = number(order.details["stop_price"])
     return shape
 
 
@@ -50,11 +50,11 @@ def order_shape(order: VenueOrder, symbol: str) -> dict[str, Any]:
     """Return an order as reads show it."""
     return {
         **_common(order, symbol),
-        "stopPrice": number(order.stop_price or ZERO),
+        "stopPrice": number(order.details["stop_price"] or ZERO),
         "icebergQty": number(ZERO),
         "time": ms(order.created_ns),
         "updateTime": ms(order.updated_ns),
-        "isWorking": order.stop_price is None or order.is_triggered,
+        "isWorking": order.details["stop_price"] is None or order.is_triggered or bool(order.executions),
         "workingTime": ms(order.created_ns),
         "selfTradePreventionMode": "EXPIRE_MAKER",
     }
