@@ -206,6 +206,28 @@ def case_reentrant_lock() -> Any:
     return result
 
 
+@takes(3)
+def case_condition_of_a_reentrant_lock() -> Any:
+    lock = threading.RLock()
+    condition = threading.Condition(lock)
+    log = []
+
+    def give():
+        time.sleep(UNIT)
+        with lock, lock, condition:
+            log.append("given")
+            condition.notify()
+            time.sleep(UNIT)
+
+    threading.Thread(target=give).start()
+    with lock, condition:
+        log += [condition.wait(5 * UNIT), wrong(threading.Condition(lock).notify), condition.wait(UNIT)]
+    log += [wrong(condition.notify), wrong(condition.wait), kind(lock.release), lock.acquire(False)]
+    threading.Thread(target=lambda: log.append(kind(lock.release))).start()
+    time.sleep(0)
+    return log
+
+
 @takes(2)
 def case_semaphore() -> Any:
     s = threading.BoundedSemaphore(1)

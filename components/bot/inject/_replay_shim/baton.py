@@ -97,11 +97,13 @@ class Baton:
         self._clock = clock
         # A child that may make a descriptor ready; `children` says which are alive.
         self.living_child: Callable[[], int | None] = lambda: None
+        self.current = Strand(real.get_ident())
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Know the calling thread alone: at the start, and in a forked child, where it is the only one."""
-        self.main = self.current = Strand(real.get_ident())
+        self.main = self.current
+        self.main.joiners.clear()
         self._strands = [self.main]  # not ended, in the order of their start
         self._ready: deque[Strand] = deque()
         self._timers: list[tuple[int, int, Wait]] = []

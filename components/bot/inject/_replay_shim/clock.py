@@ -83,6 +83,9 @@ class Clock:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+        self._poll = real.poll()
+        self._poll.register(self._link.fileno(), real.POLLIN)
+        self._poll.register(self._wake_read, real.POLLIN)
         self._apply(welcome)
         self._now_ns = welcome["now"]
 
@@ -225,13 +228,12 @@ class Clock:
 
     # Wait for an answer, or for something else that may have happened: then return the descriptors that tell.
     def _pump(self, files: Files) -> set[int]:
-        poll = real.poll()
-        answer = self._link.fileno()
-        poll.register(answer, real.POLLIN)
-        poll.register(self._wake_read, real.POLLIN)
+        answer, poll = self._link.fileno(), self._poll
         for descriptor, events in files:
             poll.register(descriptor, events)
         ready = {descriptor for descriptor, _ in poll.poll()}
+        for descriptor in {descriptor for descriptor, _ in files}:
+            poll.unregister(descriptor)
         if answer in ready:
             reply, body = self._link.receive()
             call = self._unanswered.popleft()
