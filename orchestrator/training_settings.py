@@ -30,7 +30,10 @@ _OF_TRAINERS: Final = (
     "embargo",
     "on_failure",
     "export",
+    "kind",
 )
+_OF_SDK: Final = ("scheme", "window", "anchor", "export", "embargo")
+_OF_BOTS: Final = ("stop", "delete", "leave", "folder", "max_age")
 
 
 class TrainingSettings(Section, frozen=True, kw_only=True):
@@ -55,19 +58,33 @@ class TrainingSettings(Section, frozen=True, kw_only=True):
     timeout: float = 600.0  # wall seconds of one training
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     workdir: str | None = None  # None: the folder of replay.toml, or the current one
+    kind: Literal["sdk", "bot"] | None = None  # "bot": an unmodified trainer, which knows nothing of Replay
+    stop: tuple[str, ...] | None = None  # bots that are stopped for the training and started again after it
+    delete: tuple[str, ...] | None = None  # files that are removed before, as patterns
+    leave: tuple[str, ...] | None = None  # files that the trainer must leave, as patterns: the model
+    folder: str | None = None  # where the trainer runs within the working copy; "{coin}" may stand in it
+    folders: dict[str, str] = msgspec.field(default_factory=dict)  # coin -> another folder
+    max_age: str | None = None  # models that are older the bot refuses; the preflight says when that would be
 
     def resolved(self, coins: tuple[str, ...]) -> TrainingSettings:
         """Return the same settings with every default that has an effect filled in; `coins` are the run's."""
         filled: dict[str, Any] = {"coins": self.coins or coins}
         if self.command is not None:
+            filled["on_failure"] = self.on_failure or "fail"
+            if self.is_bot:  # its own requests say what it looks at
+                return msgspec.structs.replace(self, **filled)
             scheme = self.scheme or "rolling"
             filled["scheme"] = scheme
-            filled["on_failure"] = self.on_failure or "fail"
             if scheme != "anchored":
                 filled["warmup"] = self.warmup or _WARMUP_DEFAULT
             if scheme == "rolling":
                 filled["window"] = self.window or filled["warmup"]
         return msgspec.structs.replace(self, **filled)
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether the trainer is an unmodified program."""
+        return self.kind == "bot"
 
     @property
     def every_ns(self) -> int | None:
@@ -113,6 +130,7 @@ def validate_training(training: TrainingSettings, start_ns: int, coins: tuple[st
             )
     elif not training.command or not training.command[0]:
         raise ConfigError("training.command is empty; give the words that start a trainer")
+    _validate_kind(training)
     _validate_past(training, start_ns)
     _validate_gaps(training)
     unknown = [coin for coin in training.coins or () if coin not in coins]
@@ -128,6 +146,31 @@ def validate_training(training: TrainingSettings, start_ns: int, coins: tuple[st
             f"training.timeout {training.timeout:g} is out of range; wall seconds above 0, "
             f"at most {_TIMEOUT_SECONDS_MAX}"
         )
+
+
+def _validate_kind(training: TrainingSettings) -> None:
+    unused = _OF_SDK if training.is_bot else _OF_BOTS
+    set_keys = [key for key in unused if getattr(training, key) is not None]
+    set_keys += ["folders"] if training.folders and not training.is_bot else []
+    set_keys += ["params"] if training.params and training.is_bot else []
+    if set_keys:
+        which = 'with kind = "bot"' if training.is_bot else 'without kind = "bot"'
+        raise ConfigError(f"training.{set_keys[0]} has no effect {which}; remove it")
+    if training.is_bot and not training.leave:
+        raise ConfigError(
+            'training.leave is missing: with kind = "bot" it names the files that a trainer must leave'
+        )
+    places = (
+        *(training.delete or ()),
+        *(training.leave or ()),
+        training.folder or ".",
+        *training.folders.values(),
+    )
+    for place in places:
+        if not place or place.startswith("/") or ".." in place.split("/"):
+            raise ConfigError(f"training: {place!r} leads out of the bot's folder; write it relative to that")
+    if training.max_age is not None:
+        parse_duration_ns(training.max_age)
 
 
 def _validate_past(training: TrainingSettings, start_ns: int) -> None:
@@ -164,7 +207,11 @@ def _validate_gaps(training: TrainingSettings) -> None:
             "be used before the next one is trained; shorten it"
         )
     resolved = training.resolved(())
-    if resolved.scheme == "expanding" and parse_duration_ns(resolved.warmup or "") <= training.purge_ns:
+    if (
+        resolved.scheme == "expanding"
+        and not resolved.is_bot
+        and parse_duration_ns(resolved.warmup or "") <= training.purge_ns
+    ):
         raise ConfigError(
             f"training.purge {training.purge} leaves nothing of warmup = {resolved.warmup}; shorten it"
         )

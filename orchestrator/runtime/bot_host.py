@@ -15,7 +15,7 @@ import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,7 +34,6 @@ from orchestrator.bot_protocol import (
     HttpReply,
     WaitReply,
 )
-from orchestrator.engine.bot_floor import BotFloor
 from orchestrator.engine.bots import BotCall, BotProcess
 from orchestrator.engine.clock import Clock
 from orchestrator.engine.commands import Command, GrantTurn
@@ -45,9 +44,29 @@ from orchestrator.runtime.bot_report import BotReport
 from orchestrator.runtime.process_state import is_process_alive
 from orchestrator.venues.http import VenueRequest
 
-__all__ = ["BotComponent", "BotHost", "is_start_condition_met"]
+__all__ = ["BotComponent", "BotHost", "Floor", "is_start_condition_met"]
 
 _FIRST = (0,)
+
+
+class Floor(Protocol):
+    """What decides whose turn it is: the engine's floor, or that of a trainer."""
+
+    is_start_pending: bool
+
+    @property
+    def is_any_at_work(self) -> bool: ...  # noqa: D102 - as `BotFloor` has it
+
+    @property
+    def at_work(self) -> tuple[BotProcess, ...]: ...  # noqa: D102 - as `BotFloor` has it
+
+    def begins(self, process: BotProcess) -> None: ...  # noqa: D102 - as `BotFloor` has it
+
+    def blocks(self, process: BotProcess, call: BotCall) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
+
+    def may_go_on(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
+
+    def ends(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
 
 
 class BotComponent(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +128,7 @@ class BotHost:
 
     def __init__(
         self,
-        floor: BotFloor,
+        floor: Floor,
         clock: Clock,
         line: BotLine,
         exchange: BotExchange,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -64,6 +64,8 @@ class BotRun:
         self._planned = [(place, c) for place, c in enumerate(plan.components) if c.settings.is_bot]
         self._line: BotLine | None = None
         self._environment: Mapping[str, str] = {}
+        self._to_start: list[BotComponent] = []
+        self._started: set[str] = set()  # membership only
 
     # ------------------------------------------------------------------ the beginning
 
@@ -98,12 +100,40 @@ class BotRun:
             engine.bots, engine.clock, self._line, self._exchange, components, rules, self._report
         )
         self._components = {c.name: c for c in components}
+        self._to_start = [c for c in components if c.start_file is None]
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the bots that wait for nothing."""
-        for component in self._components.values():
-            if component.start_file is None:
-                self._start(supervisor, component)
+        """Start the bots that wait for nothing, and those again that were stopped."""
+        waiting, self._to_start = self._to_start, []
+        for component in waiting:
+            self._start(supervisor, component)
+
+    def stop(self, supervisor: Supervisor, names: Sequence[str], signum: int) -> None:
+        """Tell bots that run to go; `host.is_stopping` says who has not gone yet. `start` starts them again."""
+        for name in names:
+            component = self._components[name]
+            if name in self._started and name not in supervisor.exits:
+                if not self.host.is_stopping(name) and component.start_file is None:
+                    self._to_start.append(component)
+                self.host.stop(name)
+                supervisor.signal(name, signum)
+
+    # ------------------------------------------------------------------ for trainers
+
+    def working_copy(self, folder: Path) -> Path:
+        """Return the working copy of a folder of the user's."""
+        return self._copies[folder].copy
+
+    def command_in_copy(self, command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+        """Return a resolved command as it is started in the working copy."""
+        command = bot_command(command, folder, self.working_copy(folder))
+        return closed_command(command) if self._is_closed else command
+
+    def environment_of(self, name: str, socket: Path, token: str) -> dict[str, str]:
+        """Return the environment of a bot's process that calls at another socket."""
+        return bot_environment(
+            self._environment, socket=socket, token=token, component=name, stack=self._stack_file(name)
+        )
 
     def start_waiting(self, supervisor: Supervisor) -> bool:
         """Start the bots whose condition has come true; return whether there was one. Nobody may be at work."""
@@ -123,6 +153,7 @@ class BotRun:
             stack=self._stack_file(component.name),
         )
         self.host.begin(component)
+        self._started.add(component.name)
         if self._is_closed:
             command = closed_command(command)
         supervisor.start(component.name, command, component.folder, environment)

@@ -7,6 +7,7 @@ none of them can reach a result.
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable
 
 import msgspec
@@ -50,6 +51,9 @@ _FINISH_SECONDS_MAX = 2.0  # how long an interrupted sequence may take to end
 _EXIT_REPORT_SECONDS_MAX = 1.0  # a dead process is reported within this time after its connection is lost
 _GATE_SLICE_MS = 50
 _BOT_SLICE_MS = 20
+_STOP_SECONDS = 2.0  # for a bot to go by itself before a training
+_KILL_SECONDS_MAX = 5.0
+_STOP_POLL_SECONDS = 0.005
 _CONTROL_REQUESTS_MAX = 16  # answered at one time
 
 
@@ -147,8 +151,9 @@ class LockStep:
                 return False
             if self._is_gated and engine.is_next_a_tick and not self._pass_gate():
                 continue
-            if not engine.is_waiting:  # bots have a first turn before the first tick
-                if self._shell.bots is not None and self._shell.bots.start_waiting(self._shell.supervisor):
+            if not engine.is_waiting:  # bots have a first turn before the first tick, models come before it
+                bots = None if engine.is_training_first else self._shell.bots
+                if bots is not None and bots.start_waiting(self._shell.supervisor):
                     self._woken_ns = wall_clock.monotonic_ns()
                     continue
                 self._perform(engine.advance())
@@ -220,11 +225,32 @@ class LockStep:
         # The clock stands still; everything else is looked after meanwhile.
         trainings = self._trainings
         self._shell.log.sim_time_ns = command.sim_time_ns
+        self._stop_bots(trainings.stopped_bots)
         outcomes = trainings.train(command.sim_time_ns, self._may_go_on)
         self._measured = (self._engine.clock.sequence, wall_clock.monotonic_ns())  # waiting is not working
         self._shell.pacer.release()
-        if outcomes is not None:
-            self._perform(self._engine.trained(outcomes))
+        if outcomes is None:
+            return
+        if self._shell.bots is not None:
+            self._shell.bots.start(self._shell.supervisor)
+        self._woken_ns = wall_clock.monotonic_ns()
+        self._perform(self._engine.trained(outcomes))
+
+    def _stop_bots(self, names: tuple[str, ...]) -> None:
+        bots, supervisor = self._shell.bots, self._shell.supervisor
+        if bots is None or not names:
+            return
+        for signum, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS_MAX)):
+            bots.stop(supervisor, names, signum)
+            deadline = wall_clock.monotonic_ns() + int(seconds * 1e9)
+            while any(map(bots.host.is_stopping, names)) and wall_clock.monotonic_ns() < deadline:
+                self._poll_supervisor()
+                wall_clock.sleep(_STOP_POLL_SECONDS)
+        left = [name for name in names if bots.host.is_stopping(name)]
+        if left:
+            raise ComponentError(
+                f"{' and '.join(left)} could not be stopped for a training", component=left[0]
+            )
 
     def _may_go_on(self) -> bool:
         if wall_clock.monotonic_ns() >= self._chores_due_ns:

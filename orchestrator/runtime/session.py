@@ -219,7 +219,7 @@ class _Session:
             if self._bots is not None:
                 self._bots.prepare(self._engine, endpoints.directory, environment)
             self._start_components(supervisor, bus, endpoints, environment)
-            if self._bots is not None:
+            if self._bots is not None and not self._engine.is_training_first:
                 self._bots.start(supervisor)
             trainings = self._make_trainings(endpoints, environment)
             pacer = Pacer(self._plan.settings.speed_factor)
@@ -400,7 +400,9 @@ class _Session:
         training = self._plan.training
         if training is None:
             return None
-        return Trainings(self._plan, training, endpoints=endpoints, environment=environment, log=self._log)
+        return Trainings(
+            self._plan, training, endpoints=endpoints, environment=environment, log=self._log, bots=self._bots
+        )
 
     def _welcome(self, name: str) -> Welcome:
         plan = self._plan

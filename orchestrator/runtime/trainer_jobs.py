@@ -34,7 +34,7 @@ from orchestrator.runtime.transport import Endpoints
 from orchestrator.training.schedule import Window
 from orchestrator.training_settings import fill_templates
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["Job", "end_of", "run_jobs"]
 
 _SLICE_MS: Final = 10
 _ALL: Final = 2**62
@@ -66,6 +66,14 @@ class Job(msgspec.Struct, kw_only=True):
     def export(self) -> Path:
         """The folder of candle files that are made for it."""
         return self.output.with_suffix(".export")
+
+
+def end_of(job: Job, exited: ComponentExited) -> None:
+    """Note in a job how its trainer ended."""
+    job.exited = exited
+    job.wall_seconds = (wall_clock.monotonic_ns() - job.started_ns) / 1e9
+    if job.failure is None and exited.exit_code != 0:
+        job.failure = exited.describe() + (f": {exited.last_lines[-1]}" if exited.last_lines else "")
 
 
 class _Trainers:
@@ -124,14 +132,11 @@ class _Trainers:
     def _end(self, job: Job | None, exited: ComponentExited) -> None:
         if job is None:
             return
-        job.exited = exited
-        job.wall_seconds = (wall_clock.monotonic_ns() - job.started_ns) / 1e9
+        end_of(job, exited)
         job.seen = self._door.seen.get(job.name)
         transgression = self._door.transgressions.get(job.name)
         if transgression is not None:  # also where the trainer has swallowed the error
             job.failure = transgression.removeprefix(f"{job.name} ")
-        elif job.failure is None and exited.exit_code != 0:
-            job.failure = exited.describe() + (f": {exited.last_lines[-1]}" if exited.last_lines else "")
 
     def _welcome(self, job: Job, export: Path | None) -> TrainingWelcome:
         market, settings = self._market, self._training.settings

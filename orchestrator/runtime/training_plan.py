@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.config import Settings
-from orchestrator.durations import NS_PER_SECOND
+from orchestrator.durations import NS_PER_SECOND, parse_duration_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.candles import time_text
 from orchestrator.market.market import Market
 from orchestrator.runs.identity import component_digest
 from orchestrator.runtime.launch import component_environment, resolve_command
+from orchestrator.training.bot_folder import folder_of
 from orchestrator.training.manifest import TrainingManifest, read_training
 from orchestrator.training.model_files import files_digest, model_files
 from orchestrator.training.schedule import window_at
@@ -69,20 +70,65 @@ def plan_training(
         return _plan_given(resolved, settings)
     workdir = Path(resolved.workdir or ".").resolve()
     environment = component_environment(os.environ, {})
-    command = resolve_command(resolved.command or (), workdir, environment["PATH"], where="training.command")
-    _require_candles(resolved, settings, market)
+    place = _start_folder(resolved, settings, workdir)
+    words = resolved.command or ()
+    command = resolve_command(words[:1], place, environment["PATH"], where="training.command") + words[1:]
+    if place.is_dir() and not any("{" in word for word in words):
+        resolve_command(words, place, environment["PATH"], where="training.command")
+    if not resolved.is_bot or resolved.warmup is not None:
+        _require_candles(resolved, settings, market)
     for timeframe in resolved.export or ():
         market.history(market.coins[0], timeframe, 1, settings.start_ns)  # refuses one that cannot be made
-    words = environment.get("PYTHONPATH", "").split(os.pathsep)
-    files = component_digest(command, workdir, python_path=tuple(workdir / word for word in words if word))
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    files = component_digest(command, place, python_path=tuple(place / path for path in paths if path))
     return TrainingPlan(
         settings=resolved,
         command=command,
         workdir=workdir,
         digest=files.digest,
         is_cache_read=not is_retraining,
-        notes=tuple(f"trainer: {note}" for note in files.notes),
+        notes=(*(f"trainer: {note}" for note in files.notes), *_age_notes(resolved, settings)),
     )
+
+
+def _start_folder(training: TrainingSettings, settings: Settings, workdir: Path) -> Path:
+    # Where its words mean something before anything is copied; a folder that is made for the trainer has no files.
+    if not training.is_bot:
+        return workdir
+    _require_bots(training, settings, workdir)
+    coins = training.coins or ()
+    folders = [folder_of(workdir, training, coin) for coin in coins]
+    return next((folder for folder in folders if folder.is_dir()), workdir)
+
+
+def _require_bots(training: TrainingSettings, settings: Settings, workdir: Path) -> None:
+    folders = {c.name: Path(c.workdir or ".").resolve() for c in settings.component if c.is_bot}
+    if workdir not in folders.values():
+        raise ConfigError(
+            f'training.workdir {workdir} is the folder of no [[component]] with kind = "bot"; an unmodified trainer '
+            "runs in the working copy that it shares with its bot: give that bot's workdir"
+        )
+    unknown = [name for name in training.stop or () if name not in folders]
+    if unknown:
+        raise ConfigError(
+            f'training.stop names {unknown[0]}, which is no component with kind = "bot"; those are {", ".join(folders)}'
+        )
+
+
+def _age_notes(training: TrainingSettings, settings: Settings) -> tuple[str, ...]:
+    # A bot that refuses old models stops trading, and says so in a log that nobody reads.
+    if training.max_age is None:
+        return ()
+    oldest_ns = training.purge_ns + (training.every_ns or settings.end_ns - settings.start_ns)
+    limit_ns = parse_duration_ns(training.max_age)
+    if min(oldest_ns, settings.end_ns - settings.start_ns + training.purge_ns) <= limit_ns:
+        return ()
+    first_ns = settings.start_ns - training.purge_ns + limit_ns
+    note = (
+        f"the bot refuses models older than training.max_age = {training.max_age}, and those of the first training "
+        f"are so from {time_text(first_ns)} on; set training.every to at most {training.max_age}"
+    )
+    return (note,)
 
 
 def _require_candles(training: TrainingSettings, settings: Settings, market: Market) -> None:

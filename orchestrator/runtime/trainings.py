@@ -7,20 +7,27 @@ leave behind is dead before a model takes its name. They see the market through 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
 
 from orchestrator.durations import NS_PER_SECOND
 from orchestrator.engine.trainings import TrainingOutcome
-from orchestrator.errors import ComponentError, DataError
+from orchestrator.errors import ComponentError, ConfigError, DataError, InvariantError
 from orchestrator.market.candles import Columns, time_text
 from orchestrator.market.market import Market
 from orchestrator.protocol import TrainedModel
 from orchestrator.runs.layout import write_failure
+from orchestrator.runs.source_files import digest_of_folder
+from orchestrator.runtime.bot_run import BotRun
+from orchestrator.runtime.bot_trainers import BotTrainers
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.supervisor import ComponentExited
 from orchestrator.runtime.trainer_jobs import Job, run_jobs
 from orchestrator.runtime.training_plan import GivenModel, TrainingPlan
 from orchestrator.runtime.transport import Endpoints
+from orchestrator.training.bot_folder import copy_into, folder_of, matches, remove_matches
 from orchestrator.training.cache import TrainingCache
 from orchestrator.training.key import TrainingInputs, data_digest, input_digest
 from orchestrator.training.manifest import TrainingManifest
@@ -46,7 +53,7 @@ class Trainings:
         Where the trainers' door is bound.
     environment
         The user's environment, which trainers start with.
-    log
+    log, bots
         Of the run.
 
     Attributes
@@ -65,6 +72,7 @@ class Trainings:
         endpoints: Endpoints,
         environment: Mapping[str, str],
         log: RunLog,
+        bots: BotRun | None = None,
     ) -> None:
         self.exits: dict[str, ComponentExited] = {}
         self.notes: list[str] = []
@@ -77,12 +85,15 @@ class Trainings:
         self._store = ModelStore(plan.directory)
         self._cache = TrainingCache(plan.home.cache, is_read=training.is_cache_read)
         self._in_use: dict[str, TrainedModel] = {}
+        self._bot_trainers = self._make_bot_trainers(bots)
         self._inputs = TrainingInputs(
             trainer_digest=training.digest,
             code_version=plan.code_version,
             seed=plan.settings.seed,
             currency=plan.settings.account.currency,
             market=f"{plan.market.exchange} {plan.market.quote} {plan.market.timeframe}",
+            venues=self._venues_text(),
+            folder="",
         )
 
     def train(self, sim_time_ns: int, may_go_on: Callable[[], bool]) -> tuple[TrainingOutcome, ...] | None:
@@ -114,6 +125,11 @@ class Trainings:
     def _is_patient(self) -> bool:
         return self._training.settings.on_failure == "keep"
 
+    @property
+    def stopped_bots(self) -> tuple[str, ...]:
+        """Bots that are to be stopped before a training."""
+        return self._training.settings.stop or ()
+
     def put_in_use(self, models: tuple[TrainedModel, ...]) -> None:
         """Let the links `latest` lead to the models.
 
@@ -143,21 +159,21 @@ class Trainings:
     ) -> tuple[TrainingOutcome, ...] | None:
         settings = self._plan.settings
         window = window_at(self._training.settings, settings.start_ns, settings.end_ns, sim_time_ns)
+        if self._bot_trainers is not None:
+            begin_ns = min(self._market.coin_begin_ns(coin) for coin in self._market.coins)
+            window = window._replace(train_from_ns=max(begin_ns, window.train_from_ns))
+            for coin in coins:
+                remove_matches(self._bot_folder(coin), self._training.settings.delete or ())
         candles = data_digest(self._candles, self._market.coins, window)
         jobs = [self._job(coin, window, candles) for coin in coins]
         found = {job.coin: self._cache.take(job.input_digest, job.output) for job in jobs}
         open_jobs = [job for job in jobs if found[job.coin] is None]
         try:
-            if open_jobs and not run_jobs(
-                open_jobs,
-                self._training,
-                run_directory=self._plan.directory,
-                market=self._market,
-                endpoints=self._endpoints,
-                environment=self._environment,
-                may_go_on=may_go_on,
-            ):
+            if open_jobs and not self._run(open_jobs, may_go_on):
                 return None
+            if self._bot_trainers is not None:
+                for job in jobs:
+                    self._exchange_files(job, found[job.coin])
             for job in open_jobs:  # whose failure ended the others is the one that is told
                 if job.failure is not None and job.exited is not None and not self._is_patient:
                     self._failed(job, window, job.failure)
@@ -165,6 +181,19 @@ class Trainings:
         finally:
             for job in jobs:
                 self._store.discard(job.coin, job.train_until)
+
+    def _run(self, jobs: list[Job], may_go_on: Callable[[], bool]) -> bool:
+        if self._bot_trainers is not None:
+            return self._bot_trainers.run(jobs, may_go_on)
+        return run_jobs(
+            jobs,
+            self._training,
+            run_directory=self._plan.directory,
+            market=self._market,
+            endpoints=self._endpoints,
+            environment=self._environment,
+            may_go_on=may_go_on,
+        )
 
     def _candles(self, coin: str, from_ns: int, until_ns: int) -> Columns:
         market = self._market
@@ -177,7 +206,13 @@ class Trainings:
             name=f"trainer-{coin}-{train_until}",
             window=window,
             output=self._store.stage(coin, train_until),
-            input_digest=input_digest(self._training.settings, self._inputs, coin, window, candles),
+            input_digest=input_digest(
+                self._training.settings,
+                self._inputs._replace(folder=self._folder_digest(coin)),
+                coin,
+                window,
+                candles,
+            ),
             run_id=self._plan.directory.name,
             currency=self._plan.settings.account.currency,
             seed=self._plan.settings.seed,
@@ -241,6 +276,8 @@ class Trainings:
                 f"{what}{no_model}; see logs/{job.name}.log",
                 component=job.name,
             )
+        if self._bot_trainers is not None:
+            self._restore(job.coin, Path(old.path))
         self._log.warning("training_failed", coin=job.coin, train_until=job.train_until, reason=failure)
         self.notes.append(f"{what}; the model of {time_text(old.train_until_ns)} stays in use")
         return TrainingOutcome(
@@ -250,6 +287,60 @@ class Trainings:
             state="kept",
             model=old,
         )
+
+    # ------------------------------------------------------------------ trainers that know nothing of Replay
+
+    def _make_bot_trainers(self, bots: BotRun | None) -> BotTrainers | None:
+        settings = self._training.settings
+        if not settings.is_bot:
+            return None
+        if bots is None or self._endpoints.directory is None:
+            raise ConfigError("unmodified trainers need Unix sockets, which this system does not have")
+        return BotTrainers(
+            self._plan,
+            settings,
+            command=self._training.command,
+            workdir=self._training.workdir,
+            bots=bots,
+            sockets=self._endpoints.directory,
+        )
+
+    def _bot_folder(self, coin: str) -> Path:
+        if self._bot_trainers is None:
+            raise InvariantError("a folder of a bot was asked for in a run without unmodified trainers")
+        return folder_of(self._bot_trainers.copy, self._training.settings, coin)
+
+    def _venues_text(self) -> str:
+        if self._bot_trainers is None:
+            return ""
+        identity = self._plan.settings.identity()
+        parts = {key: identity.get(key) for key in ("venue", "bots", "instrument")}
+        return msgspec.json.encode(parts, order="sorted").decode()
+
+    def _folder_digest(self, coin: str) -> str:
+        if self._bot_trainers is None:
+            return ""
+        folder = self._bot_folder(coin)
+        return digest_of_folder(folder).digest if folder.is_dir() else "none"
+
+    def _exchange_files(self, job: Job, cached: TrainingManifest | None) -> None:
+        # A model of the cache goes into the bot's folder; what a trainer has left there becomes the model.
+        folder, leave = self._bot_folder(job.coin), self._training.settings.leave or ()
+        if cached is not None:
+            copy_into(job.output, folder, cached.files)
+            return
+        found = matches(folder, leave)
+        missing = [pattern for pattern, paths in found.items() if not paths]
+        if missing and job.failure is None:
+            job.failure = f"ended with status 0 but did not leave {', '.join(missing)} in {folder}"
+        if job.failure is None:
+            names = {path.relative_to(folder).as_posix() for paths in found.values() for path in paths}
+            copy_into(folder, job.output, sorted(names))
+
+    def _restore(self, coin: str, model: Path) -> None:
+        folder = self._bot_folder(coin)
+        remove_matches(folder, self._training.settings.leave or ())
+        copy_into(model, folder, model_files(model))
 
     def _publish(self, manifest: TrainingManifest, state: str) -> TrainingOutcome:
         try:

@@ -27,6 +27,8 @@ class TrainingInputs(NamedTuple):
     seed: int
     currency: str
     market: str  # exchange, quote and timeframe of the candles
+    venues: str  # what unmodified trainers are answered by; empty for others
+    folder: str  # digest of what an unmodified trainer finds in its folder; empty for others
 
 
 def data_digest(candles: Closed, coins: Sequence[str], window: Window) -> str:
@@ -65,5 +67,6 @@ def input_digest(
         ],
         "params": training.params,
         "export": training.export,
+        "bot": [training.kind, training.delete, training.leave, training.folder, training.folders.get(coin)],
     }
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

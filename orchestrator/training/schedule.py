@@ -5,6 +5,7 @@ Trainings are at the start of the run and then every so often, always before its
 - rolling: [T - purge - window, T - purge)
 - expanding: [start - warmup, T - purge)
 - anchored: [anchor, T - purge)
+- an unmodified trainer: all that its exchange knows until T - purge
 
 and its model is in use from T + embargo until the next one is. So the two gaps together lie between the last
 candle that a model was made of and the first one that it is judged on.
@@ -58,6 +59,8 @@ def windows_of(training: TrainingSettings, start_ns: int, end_ns: int) -> tuple[
 
 
 def _train_from_ns(training: TrainingSettings, start_ns: int, until_ns: int) -> int:
+    if training.is_bot:  # what an exchange tells is all that was before
+        return 0 if training.warmup is None else start_ns - parse_duration_ns(training.warmup)
     if training.scheme == "anchored":
         return parse_date_ns(training.anchor or "")
     if training.scheme == "expanding":

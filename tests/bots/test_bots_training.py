@@ -32,7 +32,7 @@ while True:
     rows += page
     end -= 100 * 3600
 mode = open("../mode.txt").read().strip() if os.path.exists("../mode.txt") else ""
-if mode == "fail_later" and began > 1704160000 + 3 * 3600:
+if mode == "fail_later" and began > 1704153600 + 3 * 3600:
     sys.exit(7)
 rows.sort()
 if mode != "nothing":

@@ -18,7 +18,7 @@ from orchestrator.training.store import ModelStore
 from orchestrator.training_settings import TrainingSettings
 
 WINDOW = Window(10, 20, 20, 20, 30)
-INPUTS = TrainingInputs("trainer", "1.0", 7, "USD", "binance USDT 5m")
+INPUTS = TrainingInputs("trainer", "1.0", 7, "USD", "binance USDT 5m", "", "")
 TRAINING = TrainingSettings(command=("python", "/a/b/trainer.py"), params={"x": 1}).resolved(("BTC",))
 
 
