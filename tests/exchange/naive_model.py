@@ -52,6 +52,9 @@ class NaiveOrder:
     here_since: int = 0
     served_by: int = 0
     busy_until: int = 0
+    own_spread: Fraction | None = None  # half of its venue's, bp; None: the rules'
+    may_hold_less: bool = False
+    holds_less: bool = False
 
     @property
     def left(self) -> Fraction:
@@ -173,7 +176,11 @@ class NaiveExchange:
             return F(2) if ranges[-1] > 0 else F(1)
         return min(F(2), max(F(1), ranges[-1] / median))
 
-    def _slippage_bp(self, coin: str, qty: Fraction) -> Fraction:
+    def _half_spread(self, o: NaiveOrder) -> Fraction:
+        return self.rules.half_spread if o.own_spread is None else o.own_spread
+
+    def _slippage_bp(self, o: NaiveOrder, qty: Fraction) -> Fraction:
+        coin = o.coin
         last = self._last(coin)
         assert last is not None
         base = eighth(self.rules.slippage)
@@ -181,11 +188,11 @@ class NaiveExchange:
         impact = F(0)
         if self.rules.impact and qty and last.volume:
             impact = eighth(self.rules.impact * root(qty / last.volume))
-        return base + wild + impact + eighth(self.rules.half_spread)
+        return base + wild + impact + eighth(self._half_spread(o))
 
-    def _taker_price(self, coin: str, is_buy: bool, reference: Fraction, qty: Fraction) -> Fraction:
-        move = self._slippage_bp(coin, qty) / 10_000
-        if is_buy:
+    def _taker_price(self, o: NaiveOrder, reference: Fraction, qty: Fraction) -> Fraction:
+        move = self._slippage_bp(o, qty) / 10_000
+        if o.is_buy:
             return math.ceil(reference * (1 + move) / self.rules.tick) * self.rules.tick
         return max(math.floor(reference * (1 - move) / self.rules.tick), 1) * self.rules.tick
 
@@ -208,6 +215,8 @@ class NaiveExchange:
     def _need(self, o: NaiveOrder) -> Fraction:
         if not o.is_buy:
             return o.left
+        if o.holds_less:
+            return up8(o.left * (o.limit or o.stop or o.close_when_asked))
         price = o.limit if o.limit is not None else (o.stop or o.close_when_asked) * F(105, 100)
         rate = max(self.rules.maker, self.rules.taker) / 10_000
         return up8(o.left * price * (1 + rate))
@@ -220,7 +229,7 @@ class NaiveExchange:
     ) -> None:
         """Fill up to a quantity, as far as the cash goes; a taker's price follows from its reference if any."""
         rate = (self.rules.maker if is_maker else self.rules.taker) / 10_000
-        price = o.limit if reference is None else self._taker_price(o.coin, o.is_buy, reference, qty)
+        price = o.limit if reference is None else self._taker_price(o, reference, qty)
         assert price is not None
         wanted, cash = qty, self._available(o)
         if o.is_buy and self._cost(price, qty, rate) > cash:
@@ -231,7 +240,7 @@ class NaiveExchange:
             if o.tif == "FOK":
                 qty = F(0)
             if reference is not None:
-                price = self._taker_price(o.coin, o.is_buy, reference, qty)
+                price = self._taker_price(o, reference, qty)
         if qty:
             account = self.accounts[o.account]
             notional = price * qty
@@ -262,13 +271,13 @@ class NaiveExchange:
 
     def _reaches(self, o: NaiveOrder, low: Fraction, high: Fraction) -> bool:
         assert o.stop is not None
-        return self._ask(high) >= o.stop if o.is_buy else self._bid(low) <= o.stop
+        return self._ask(o, high) >= o.stop if o.is_buy else self._bid(o, low) <= o.stop
 
-    def _ask(self, middle: Fraction) -> Fraction:
-        return middle * (1 + self.rules.half_spread / 10_000)
+    def _ask(self, o: NaiveOrder, middle: Fraction) -> Fraction:
+        return middle * (1 + self._half_spread(o) / 10_000)
 
-    def _bid(self, middle: Fraction) -> Fraction:
-        return middle * (1 - self.rules.half_spread / 10_000)
+    def _bid(self, o: NaiveOrder, middle: Fraction) -> Fraction:
+        return middle * (1 - self._half_spread(o) / 10_000)
 
     def _take(self, o: NaiveOrder, rule: str) -> None:
         current, last = self._current(o.coin), self._last(o.coin)
@@ -282,9 +291,9 @@ class NaiveExchange:
         room = max(F(0), last.volume * self.rules.share - self.taken.get(key, F(0)))
         qty = self._fits(o, room)
         if o.limit is not None:
-            price = self._taker_price(o.coin, o.is_buy, current.open, qty)
+            price = self._taker_price(o, current.open, qty)
             is_beyond = price > o.limit if o.is_buy else price < o.limit
-            here = self._ask(current.open) if o.is_buy else self._bid(current.open)
+            here = self._ask(o, current.open) if o.is_buy else self._bid(o, current.open)
             if is_beyond and (here <= o.limit if o.is_buy else here >= o.limit):
                 before = o.filled
                 self._take_and_wait(o, qty, None, "taker_limit")
@@ -347,7 +356,7 @@ class NaiveExchange:
         for o in there:
             if o.state == "resting":
                 assert o.limit is not None
-                if self._ask(candle.low) < o.limit if o.is_buy else self._bid(candle.high) > o.limit:
+                if self._ask(o, candle.low) < o.limit if o.is_buy else self._bid(o, candle.high) > o.limit:
                     limits.append(
                         (not o.is_buy, -o.limit if o.is_buy else o.limit, o.served_by, o.source, o.number, o)
                     )
@@ -379,6 +388,8 @@ class NaiveExchange:
         stop: Fraction | None,
         tif: str,
         expires: int | None,
+        own_spread: Fraction | None = None,
+        may_hold_less: bool = False,
     ) -> None:
         arrives = self.now + self.draw(component, "order", number)
         last = self._last(coin)
@@ -386,6 +397,7 @@ class NaiveExchange:
         o = NaiveOrder(
             f"{component}-{number}", component, source, number, account, coin, is_buy, qty, limit, stop, tif,
             expires, self.now, arrives, close, here_since=arrives, served_by=arrives, busy_until=arrives,
+            own_spread=own_spread, may_hold_less=may_hold_less,
         )  # fmt: skip
         reason = self._refuses(o, last is None)
         if reason:
@@ -416,6 +428,8 @@ class NaiveExchange:
         value = o.limit or o.stop or o.close_when_asked
         if o.qty * value < self.rules.min_notional:
             return "below_min_notional"
+        if o.is_buy and o.may_hold_less and self._need(o) > self._available(o):
+            o.holds_less = True
         return "insufficient_balance" if self._need(o) > self._available(o) else ""
 
     def request(
@@ -484,10 +498,12 @@ class NaiveExchange:
             return "below_min_notional"
         if (qty, limit, stop) == (o.qty, o.limit, o.stop):
             return "nothing_to_change"
-        old_values = (o.qty, o.limit, o.stop)
+        old_values, old_holds = (o.qty, o.limit, o.stop), o.holds_less
         o.qty, o.limit, o.stop = qty, limit, stop
+        o.holds_less = False
         if self._need(o) > self._available(o):
             o.qty, o.limit, o.stop = old_values
+            o.holds_less = old_holds
             return "insufficient_balance"
         o.hold = self._need(o)
         names = ("qty", "limit_price", "stop_price")

@@ -23,7 +23,8 @@ CASES = [
         "all-of-it",
         FIVE,
         [loose(buy("100"))],
-        "1:00 1 accepted|1:00.1 1 arrived|1:00.1 1 partial 99.8 @ 100 fee 19.96|1:00.1 1 cancelled insufficient_balance",
+        "1:00 1 accepted|1:00.1 1 arrived|1:00.1 1 partial 99.8 @ 100 fee 19.96"
+        "|1:00.1 1 cancelled insufficient_balance",
         "100 * 100 = 10000 fits, with 5 % and the fee it does not; 99.8 * 100 * 1.002 = 9999.96",
         model=BARE,
         cash_after="0.04",

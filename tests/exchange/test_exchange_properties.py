@@ -122,6 +122,8 @@ class TwoExchanges(RuleBasedStateMachine):
         stop=prices,
         tif=st.sampled_from(list(TimeInForce)),
         lifetime=lifetimes,
+        own_spread=st.sampled_from([None, None, 0, 55]),
+        may_hold_less=st.booleans(),
     )
     def place(
         self,
@@ -134,6 +136,8 @@ class TwoExchanges(RuleBasedStateMachine):
         stop: Decimal,
         tif: TimeInForce,
         lifetime: int,
+        own_spread: int | None,
+        may_hold_less: bool,
     ) -> None:
         self.orders[component] += 1
         limit_price = limit if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None
@@ -154,6 +158,8 @@ class TwoExchanges(RuleBasedStateMachine):
             stop_price=stop_price,
             time_in_force=tif,
             expire_time_ns=expires,
+            half_spread_bps=None if own_spread is None else Decimal(own_spread),
+            may_hold_less=may_hold_less,
             **who,
         )
         self.naive.ask(
@@ -165,6 +171,8 @@ class TwoExchanges(RuleBasedStateMachine):
             stop=fraction(stop_price),
             tif=tif.value,
             expires=expires,
+            own_spread=None if own_spread is None else Fraction(own_spread),
+            may_hold_less=may_hold_less,
             **who,
         )
 
