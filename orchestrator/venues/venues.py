@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -229,17 +230,21 @@ class Venues:
         count
             How many since it last told.
         """
-        method, _, url = key.partition(" ")
-        host, _, path = url.partition("://")[2].partition("/")
+        method, _, text = key.partition(" ")
+        try:
+            url = urlsplit(text)
+            host = url.hostname or ""
+        except ValueError:  # brackets that are no address
+            url, host = urlsplit(""), ""
         venue = self._by_host.get(host)
-        found = venue.router.find(method, "/" + path.partition("?")[0]) if venue is not None else None
+        found = venue.router.find(method, url.path) if venue is not None else None
         if venue is None or found is None:
             raise ProtocolError(
                 f"{component} counted answers to {key}, which nobody gave", component=component
             )
         counted = (component, venue.name, found[0].name)
         self._counts[counted] = self._counts.get(counted, 0) + count
-        request = VenueRequest(method, host, "/" + path)
+        request = VenueRequest(method, host, f"{url.path}?{url.query}" if url.query else url.path)
         desk = _ClosedDesk(sim_time_ns, component, self._accounts.get(component, component))
         venue.spend(Call(request, desk, *found, sim_time_ns), count)
 

@@ -74,7 +74,9 @@ def test_requests_are_counted_by_component_and_endpoint() -> None:
     ]
     run.venues.count_hits("b", f"GET {LEVEL1}", 40, run.now_ns)
     assert run.venues.counts[1].requests == 42
-    for wrong in ("GET https://example.org/", f"GET {HOST}/no/such", "", "GET", LEVEL1):
+    run.venues.count_hits("b", "GET " + LEVEL1.replace("api.kucoin.com", "API.KuCoin.com:443"), 1, run.now_ns)
+    assert run.venues.counts[1].requests == 43
+    for wrong in ("GET https://example.org/", f"GET {HOST}/no/such", "", "GET", LEVEL1, "GET https://[x/"):
         with pytest.raises(ProtocolError, match="which nobody gave"):
             run.venues.count_hits("b", wrong, 1, run.now_ns)
 
