@@ -10,6 +10,8 @@ from _replay_shim.http_wire import EmulatedSocket
 
 __all__ = ["install", "open_connection"]
 
+_HOST_AND_PORT = 2  # positional arguments that do not bear on TLS
+_HARMLESS = frozenset(("host", "port", "timeout", "source_address", "blocksize"))
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -26,8 +28,27 @@ def install(answers: Answers) -> None:
         module.HTTPConnection.connect = connect
         if hasattr(module, "HTTPSConnection"):
             module.HTTPSConnection.connect = connect_secure
+            _share_contexts(module)
 
     on_import("http.client", take_over)
+
+
+# Each connection would load all authorities of the system, 20 ms, for a handshake that never is.
+def _share_contexts(module: Any) -> None:
+    ssl = module.ssl
+    plain = module.HTTPSConnection.__init__
+    contexts: dict[Any, Any] = {}
+
+    def init(self: Any, *arguments: Any, **options: Any) -> None:
+        given = {name for name, value in options.items() if value is not None}
+        if len(arguments) <= _HOST_AND_PORT and not given - _HARMLESS:
+            make = ssl._create_default_https_context  # programs replace it, to verify nothing
+            if make not in contexts:
+                contexts[make] = make()
+            options["context"] = contexts[make]
+        plain(self, *arguments, **options)
+
+    module.HTTPSConnection.__init__ = init
 
 
 def open_connection(answers: Answers, client: str, scheme: str, connection: Any) -> EmulatedSocket:
