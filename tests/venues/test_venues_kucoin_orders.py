@@ -549,6 +549,19 @@ def test_a_body_that_is_no_order(bot: Bot, body: bytes) -> None:
         assert json.loads(answer.body)["code"] == "400100"
 
 
+def test_a_pair_that_is_not_listed_yet_or_any_more() -> None:
+    rows: list[Row | None] = [FLAT] * (2 * 1_440)
+    late: list[Row | None] = [*[None] * 10, *[FLAT] * 10]
+    run = SimulatedRun({"kucoin": VenueSettings()}, market=market_of({"BTC": rows, "ETH": late}))
+    closed = {"code": "400600", "msg": "validation.createOrder.symbolNotAvailable"}
+    said = []
+    for after_ns in (5 * MINUTE, 11 * MINUTE, 20 * MINUTE + 25 * HOUR):
+        run.now_ns = run.market.start_ns + after_ns
+        order = {**LIMIT, "clientOid": f"c{after_ns}", "symbol": "ETH-USDT"}
+        said.append(run.json("POST", HOST + "/api/v1/orders", body=json.dumps(order)))
+    assert (said[0], said[1]["code"], said[2]) == (closed, "200000", closed)
+
+
 def test_an_own_id_is_taken_once_for_all(bot: Bot) -> None:
     order_id = bot.buy(clientOid="mine", price="90", size="1")
     duplicated = {"code": "400100", "msg": "validation.createOrder.clientOidDuplicated"}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from itertools import groupby
 from typing import Final
 
 from orchestrator.candle import Candle
-from orchestrator.config import NS_PER_DAY, NS_PER_SECOND
+from orchestrator.config import NS_PER_SECOND
 from orchestrator.errors import ConfigError
 from orchestrator.venues.candle_rows import CandleRows, WriteRow
 from orchestrator.venues.kucoin.envelope import Refusal
 from orchestrator.venues.kucoin.pairs import Pairs
+from orchestrator.venues.months import month_candles
 from orchestrator.venues.numbers import float_formatter
 from orchestrator.venues.venue import Call, VenueContext
 
@@ -35,9 +34,7 @@ _TIMEFRAMES: Final = {
 _MONTH: Final = "1month"
 _ROWS_MAX: Final = 1_500
 _ROWS_UNBOUNDED: Final = 100  # how many the service gives to those who name no beginning
-_DAYS_IN_MONTH_MAX: Final = 31
 _SECONDS_MAX: Final = 10**10
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Klines:
@@ -92,23 +89,11 @@ class Klines:
     def _months(
         self, coin: str, sim_time_ns: int, first_ns: int, last_ns: int | None, limit: int
     ) -> list[bytes]:
-        # Months have no one length: they are made of days, the day that is open included.
-        days = self._rows.candles(
-            coin,
-            "1d",
-            sim_time_ns,
-            first_open_ns=0,
-            last_open_ns=sim_time_ns,
-            limit=_DAYS_IN_MONTH_MAX * limit,
+        write = self._writer(coin)
+        months = month_candles(
+            self._rows, coin, sim_time_ns, first_open_ns=first_ns, last_open_ns=last_ns, limit=limit
         )
-        today = self._rows.open_candle(coin, "1d", sim_time_ns)
-        if today is None:
-            return []
-        write, rows = self._writer(coin), []
-        for begin_ns, found in groupby([*days, today], key=lambda day: _month_ns(day.open_time_ns)):
-            if first_ns <= begin_ns and (last_ns is None or begin_ns <= last_ns):
-                rows.append(write(_joined(begin_ns, list(found))))
-        return rows[-limit:]
+        return [write(month) for month in months]
 
 
 def _seconds(value: str | None) -> int:
@@ -122,23 +107,3 @@ def _seconds(value: str | None) -> int:
     if not 0 <= seconds < _SECONDS_MAX:
         raise Refusal("400100", "Invalid time.")
     return seconds
-
-
-def _month_ns(time_ns: int) -> int:
-    day = (_EPOCH + dt.timedelta(seconds=time_ns // NS_PER_SECOND)).replace(day=1)
-    return (day - _EPOCH).days * NS_PER_DAY
-
-
-def _joined(begin_ns: int, days: list[Candle]) -> Candle:
-    volume = 0.0
-    for day in days:
-        volume += day.volume
-    return Candle(
-        begin_ns,
-        days[-1].close_time_ns,
-        days[0].open,
-        max(day.high for day in days),
-        min(day.low for day in days),
-        days[-1].close,
-        volume,
-    )

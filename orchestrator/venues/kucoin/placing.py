@@ -185,7 +185,10 @@ class Placing:
     def _judge(self, call: Call, body: dict[str, Any], *, is_own_id_needed: bool = True) -> _Ask:
         own_id = self._own_id(call, body, is_needed=is_own_id_needed)
         self._check_window(call, body)
-        coin = self._pairs.require(call, body.get("symbol"))
+        symbol = body.get("symbol")
+        coin = self._pairs.coin(symbol) if isinstance(symbol, str) else None
+        if coin is None:
+            raise Refusal("900001", "symbol not exists")
         quote = self._quotes.at(coin, call.now_ns)
         side, kind = (
             _one_of(body, "side", ("buy", "sell")),
