@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -127,6 +128,32 @@ def test_binance_weeks_begin_on_monday() -> None:
     rows = run_with(market).json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1w")
     monday = market.start_ns - DAY  # the run begins on a Tuesday
     assert opens(rows) == [monday - 2 * 7 * DAY, monday - 7 * DAY, monday][-len(rows) :]
+
+
+def test_binance_months_are_those_of_the_calendar() -> None:
+    market = small_market(minutes=1_440, warm_up=70 * 1_440, coins=("BTC",))
+    run = run_with(market)
+    run.advance(90 * MINUTE)
+    rows = run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1M")
+    firsts = [
+        dt.datetime(year, month, 1, tzinfo=dt.UTC)
+        for year, month in ((2023, 10), (2023, 11), (2023, 12), (2024, 1), (2024, 2))
+    ]
+    stamps = [int(first.timestamp() * 1_000) for first in firsts]
+    assert [row[0] for row in rows] == stamps[:-1]
+    assert [row[6] for row in rows] == [stamp - 1 for stamp in stamps[1:]]
+    days = run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1d&startTime={stamps[2]}&limit=31")
+    december = rows[2]
+    assert (december[1], december[4]) == (days[0][1], days[-1][4])
+    assert Decimal(december[2]) == max(Decimal(day[2]) for day in days)
+    price = market.last_closed("BTC", run.now_ns)
+    assert price is not None
+    assert float(rows[-1][4]) == price.close
+    assert run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1M&limit=1") == rows[-1:]
+    assert (
+        run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1M&limit=2&startTime={stamps[1]}") == rows[1:3]
+    )
+    assert run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1M&endTime={stamps[1]}") == rows[:2]
 
 
 def test_binance_tickers(run: SimulatedRun) -> None:

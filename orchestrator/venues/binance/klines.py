@@ -16,6 +16,7 @@ from orchestrator.venues.binance.pairs import Pairs, ms, number
 from orchestrator.venues.binance.params import Params, RefusedError
 from orchestrator.venues.candle_rows import CandleRows
 from orchestrator.venues.http import VenueResponse
+from orchestrator.venues.months import month_candles
 from orchestrator.venues.numbers import round_half
 from orchestrator.venues.venue import Call, VenueContext
 
@@ -37,8 +38,10 @@ INTERVALS: Final = (
     "1d",
     "3d",
     "1w",
+    "1M",
 )
 
+_MONTH: Final = "1M"
 _LIMIT_DEFAULT: Final = 500
 _LIMIT_MAX: Final = 1_000
 _NS_PER_MS: Final = 1_000_000
@@ -64,15 +67,22 @@ class Klines:
         first, last = params.whole("startTime"), params.whole("endTime")
         limit = params.limit(_LIMIT_DEFAULT, _LIMIT_MAX)
         last_ns = call.now_ns if last is None else min(last * _NS_PER_MS, call.now_ns)
+        first_ns = None if first is None else first * _NS_PER_MS
         try:
-            if first is None:
+            if interval == _MONTH:
+                rows = self._months(coin, call.now_ns, first_ns, last_ns, limit)
+            elif first_ns is None:
                 rows = self._window(coin, interval, call.now_ns, 0, last_ns, limit)
             else:
-                rows = self._from(coin, interval, call.now_ns, first * _NS_PER_MS, last_ns, limit)
+                rows = self._from(coin, interval, call.now_ns, first_ns, last_ns, limit)
         except ConfigError:
             self._misses.add(call, f"{interval} candles cannot be made of the run's")
             raise RefusedError(INVALID_INTERVAL) from None
         return VenueResponse(200, b"[%b]" % b",".join(rows))
+
+    def _months(self, coin: str, now_ns: int, first_ns: int | None, last_ns: int, limit: int) -> list[bytes]:
+        months = month_candles(self._rows, coin, now_ns, first_open_ns=first_ns or 0, last_open_ns=last_ns)
+        return [_write_row(month) for month in (months[-limit:] if first_ns is None else months[:limit])]
 
     def _from(
         self, coin: str, interval: str, now_ns: int, first_ns: int, last_ns: int, limit: int
