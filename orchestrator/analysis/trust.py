@@ -36,6 +36,7 @@ def _warnings(run: Run, context: MarketContext | str) -> Iterator[str]:
     if run.status in _ENDS:
         yield _ENDS[run.status] + (f": {run.manifest.reason}" if run.manifest.reason else "")
     yield from _damage(run)
+    yield from _training(run)
     bots = _names_of_bots(run)
     for component in run.manifest.components:
         if component.exit_code and component.name not in bots:  # those are ended as the system ends programs
@@ -63,6 +64,14 @@ def _of_bots(run: Run, level: str) -> Iterator[str]:
     for remark in bot_remarks(facts) if facts is not None else ():
         if remark.level == level:
             yield remark.text
+
+
+def _training(run: Run) -> Iterator[str]:
+    kept = sum(row["state"] == "kept" for row in run.models)
+    if kept:
+        yield f"{kept} of {len(run.models)} trainings failed, and an old model stayed in use"
+    if any(row["train_until"] > row["use_from"] for row in run.models):
+        yield "look-ahead: a model was made of candles later than its first use; its results know the future"
 
 
 def _damage(run: Run) -> Iterator[str]:

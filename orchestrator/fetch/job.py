@@ -16,6 +16,7 @@ from orchestrator.fetch.source import CcxtSource
 from orchestrator.market.series import series_key
 from orchestrator.market.spans import Span
 from orchestrator.market.timeframes import timeframe_label
+from orchestrator.training.schedule import history_needed_ns
 
 __all__ = ["RUN_TIMEFRAMES", "FetchJob", "jobs_of_run", "run_job"]
 
@@ -88,7 +89,7 @@ def jobs_of_run(
     timeframes
         Besides the run's own.
     warm_up_ns
-        How long before the start the candles begin.
+        How long before the start the candles begin; longer where a training needs it.
 
     Raises
     ------
@@ -100,6 +101,9 @@ def jobs_of_run(
         raise ConfigError(
             'the exchange to fetch from is not named; give --exchange or write exchange = "kucoin" under [data]'
         )
+    if settings.training is not None:
+        needed_ns = history_needed_ns(settings.training, settings.start_ns, settings.end_ns)
+        warm_up_ns = max(warm_up_ns, needed_ns)
     own = (timeframe_label(parse_timeframe_ns(settings.timeframe)),) if settings.timeframe else ()
     job = FetchJob(
         exchange=data.exchange,

@@ -16,7 +16,7 @@ import msgspec
 from orchestrator.analysis.in_sample import Measured, measured_of, models_key, write_measured
 from orchestrator.config import Settings, load_settings
 from orchestrator.durations import NS_PER_DAY, NS_PER_SECOND
-from orchestrator.errors import ReplayError
+from orchestrator.errors import ConfigError, ReplayError
 from orchestrator.home import Home
 from orchestrator.market.candles import time_text
 from orchestrator.runs.layout import CONFIG_FILE, write_failure
@@ -47,9 +47,16 @@ def measure_in_sample(
 
     Raises
     ------
+    ConfigError
+        If its models are those of an unmodified bot.
     ReplayError
         If a replay fails, or the result cannot be written.
     """
+    if run.configuration["training"].get("kind") == "bot":
+        raise ConfigError(
+            f"{run.name} was trained by an unmodified bot's own trainer, whose models cannot be given to a run; "
+            "its in-sample results cannot be measured"
+        )
     groups: dict[str, list[Row]] = {}
     for row in run.models:
         groups.setdefault(str(row["ts"]), []).append(row)

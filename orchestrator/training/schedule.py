@@ -18,7 +18,7 @@ from typing import NamedTuple
 from orchestrator.durations import parse_date_ns, parse_duration_ns
 from orchestrator.training_settings import TrainingSettings
 
-__all__ = ["Window", "training_times", "window_at", "windows_of"]
+__all__ = ["Window", "history_needed_ns", "training_times", "window_at", "windows_of"]
 
 
 class Window(NamedTuple):
@@ -50,6 +50,13 @@ def window_at(training: TrainingSettings, start_ns: int, end_ns: int, trained_ns
         # Whoever is trained at or after the end of the run never is, so the last model stays to the end.
         use_until_ns=min(end_ns, next_ns) if every_ns and trained_ns + every_ns < end_ns else end_ns,
     )
+
+
+def history_needed_ns(training: TrainingSettings, start_ns: int, end_ns: int) -> int:
+    """Return how long before the start of a run the candles must begin; `training` is resolved."""
+    if training.command is None or (training.is_bot and training.warmup is None):
+        return 0
+    return start_ns - window_at(training, start_ns, end_ns, start_ns).train_from_ns
 
 
 def windows_of(training: TrainingSettings, start_ns: int, end_ns: int) -> tuple[Window, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.config import load_settings
 from orchestrator.durations import NS_PER_DAY, parse_date_ns
-from orchestrator.training.schedule import training_times, windows_of
+from orchestrator.fetch.job import jobs_of_run
+from orchestrator.training.schedule import history_needed_ns, training_times, windows_of
 from orchestrator.training_settings import TrainingSettings, fill_templates, validate_training
 
 START = parse_date_ns("2024-01-01")
@@ -109,3 +112,33 @@ def test_templates_are_filled_in_and_other_braces_stay() -> None:
     words = ("{coin}", "--at={train_until}x", '{"a": 1}', "{nothing}", "{}")
     filled = fill_templates(words, {"coin": "BTC", "train_until": "5"})
     assert filled == ("BTC", "--at=5x", '{"a": 1}', "{nothing}", "{}")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"warmup": "30d"}, 30),
+        ({"warmup": "30d", "window": "60d", "purge": "1d"}, 61),
+        ({"scheme": "expanding", "warmup": "9d"}, 9),
+        ({"scheme": "anchored", "anchor": "2023-12-01"}, 31),
+        ({"kind": "bot", "leave": ("x",)}, 0),
+        ({"kind": "bot", "leave": ("x",), "warmup": "5d"}, 5),
+    ],
+)
+def test_how_much_history_is_needed_and_fetched(more: dict[str, object], expected: int) -> None:
+    training = settings(**more)
+    assert history_needed_ns(training, START, START + NS_PER_DAY) == expected * NS_PER_DAY
+    flags = {
+        "start_date": "2024-01-01",
+        "end_date": "2024-01-02",
+        "coins": ["BTC"],
+        "data": {"exchange": "kucoin"},
+    }
+    run = msgspec.structs.replace(load_settings(None, flags), training=training)
+    assert {job.span.start_ns for job in jobs_of_run(run)} == {START - expected * NS_PER_DAY}
+    earlier = {job.span.start_ns for job in jobs_of_run(run, warm_up_ns=90 * NS_PER_DAY)}
+    assert earlier == {START - 90 * NS_PER_DAY}
+
+
+def test_given_models_need_no_history() -> None:
+    assert history_needed_ns(TrainingSettings(models="m").resolved(COINS), START, START + NS_PER_DAY) == 0
