@@ -83,6 +83,8 @@ class TestErrors:
         ("words", "said"),
         [
             (("rewind",), "No such command 'rewind'"),
+            (("strat",), "No such command 'strat'; did you mean start?"),
+            (("data", "lits"), "Did you mean 'list'?"),
             (("start", "--spede", "1"), "No such option"),
             (("start", "--seed", "many"), "'many' is not a valid integer"),
             (("start", "--gaps", "fill"), "'fill' is not one of 'fail', 'stale'"),
