@@ -13,7 +13,8 @@ from orchestrator.runtime.spectator import ask_control
 __all__ = ["control"]
 
 
-@click.command()
+# A speed of -1 is a wrong value, not an unknown option.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("run")
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("value", required=False)

@@ -123,9 +123,7 @@ class TestControl:
         assert ended == Ended(0, "run: it is done (sequence 3 of 10)\n", "")
 
     def test_a_refusal_is_status_2(self, run: Run, hall: Hall) -> None:
-        _, ended = self.ask(
-            run, hall, ControlReply(False, "speed -1 is not allowed", STATUS), "speed", "--", "-1"
-        )
+        _, ended = self.ask(run, hall, ControlReply(False, "speed -1 is not allowed", STATUS), "speed", "-1")
         assert ended == Ended(2, "", "replay: speed -1 is not allowed\n")
 
     @pytest.mark.parametrize(
