@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.analysis.headline import Headline, headline_of
+from orchestrator.errors import DataError
 from orchestrator.home import home
 from orchestrator.runs.listing import find_run, list_runs, remove_run
 from orchestrator.runs.manifest import ComponentManifest
@@ -75,12 +77,18 @@ def remove_command(run: str, yes: bool) -> int:
     """
     directory = find_run(home().results, run)
     if not yes:
-        opened = open_run(directory)
-        what = f"{directory} ({opened.status}, {opened.manifest.sequences} sequences)"
-        click.confirm(f"remove {what}?", abort=True, err=True)
+        click.confirm(f"remove {directory} ({_told(directory)})?", abort=True, err=True)
     remove_run(directory)
     click.echo(f"removed {directory}", err=True)
     return 0
+
+
+def _told(directory: Path) -> str:
+    try:
+        opened = open_run(directory)
+    except DataError:
+        return "its run.json cannot be read"
+    return f"{opened.status}, {opened.manifest.sequences} sequences"
 
 
 def _console() -> Console:

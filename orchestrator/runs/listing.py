@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from orchestrator.errors import ConfigError, DataError, ReplayError
-from orchestrator.runs.layout import MANIFEST_FILE, is_run
+from orchestrator.runs.layout import CONFIG_FILE, DIGESTS_FILE, MANIFEST_FILE, is_run
 from orchestrator.runs.manifest import read_manifest, with_true_status
 from orchestrator.runs.reader import Run, open_run
 
@@ -84,12 +86,14 @@ def remove_run(directory: Path) -> None:
     try:
         manifest = with_true_status(read_manifest(directory))
     except DataError as error:
-        raise ConfigError(f"{directory} is not removed: {error}") from None
-    if manifest.status == "running":
-        raise ConfigError(
-            f"run {directory.name} is running (process {manifest.process_id}); "
-            f"end it first with `replay control {directory.name} stop`"
-        )
+        if not _is_damaged_run(directory):
+            raise ConfigError(f"{directory} is not removed: {error}") from None
+    else:
+        if manifest.status == "running":
+            raise ConfigError(
+                f"run {directory.name} is running (process {manifest.process_id}); "
+                f"end it first with `replay control {directory.name} stop`"
+            )
     try:
         # run.json goes last: until then it is known as a run and can be removed by a second try.
         for entry in sorted(directory.iterdir(), key=lambda entry: entry.name == MANIFEST_FILE):
@@ -101,3 +105,17 @@ def remove_run(directory: Path) -> None:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}"
         raise ReplayError(f"{directory} cannot be removed: {what}; check who owns it and try again") from None
+
+
+def _is_damaged_run(directory: Path) -> bool:
+    # Ours, with a run.json that is cut off or garbage; a whole one that says something else is somebody else's.
+    # No replay is writing here: it replaces run.json by a whole one.
+    if not all((directory / name).is_file() for name in (MANIFEST_FILE, CONFIG_FILE, DIGESTS_FILE)):
+        return False
+    try:
+        msgspec.json.decode((directory / MANIFEST_FILE).read_bytes())
+    except msgspec.DecodeError:
+        return True
+    except OSError:
+        return False
+    return False

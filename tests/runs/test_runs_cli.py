@@ -77,6 +77,13 @@ def test_remove_asks_first(results: Path) -> None:
     assert not (results / "first").exists()
 
 
+def test_remove_says_that_a_manifest_is_broken(results: Path) -> None:
+    (results / "first" / "run.json").write_text("{")
+    asked = CliRunner().invoke(runs, ["remove", "first"], input="y\n")
+    assert "its run.json cannot be read" in asked.stderr
+    assert not (results / "first").exists()
+
+
 def test_remove_without_asking(results: Path) -> None:
     assert CliRunner().invoke(runs, ["remove", "first", "--yes"]).exit_code == 0
     assert not (results / "first").exists()

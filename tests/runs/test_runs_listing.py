@@ -88,6 +88,20 @@ def test_a_dead_run_is_removed(results: Path) -> None:
     remove_run(results / "b")
 
 
+@pytest.mark.parametrize("broken", [b"", b"{", b'{"status": "comp', b"\x00\xff"])
+def test_a_run_whose_manifest_is_broken_is_removed(results: Path, broken: bytes) -> None:
+    (results / "b" / "run.json").write_bytes(broken)
+    remove_run(results / "b")
+    assert not (results / "b").exists()
+
+
+def test_a_folder_that_only_holds_a_broken_run_json_is_not_removed(results: Path) -> None:
+    (results / "notes" / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match="is not removed"):
+        remove_run(results / "notes")
+    assert (results / "notes" / "run.json").exists()
+
+
 def test_what_is_no_run_is_not_removed(results: Path) -> None:
     (results / "notes" / "keep").write_text("x")
     (results / "link").symlink_to(results / "a", target_is_directory=True)
