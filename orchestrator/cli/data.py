@@ -17,6 +17,7 @@ from orchestrator.cli.data_verify import verify
 from orchestrator.cli.fetch import fetch, warm
 from orchestrator.cli.terminal_plot import calendar_lines
 from orchestrator.config import parse_date_ns
+from orchestrator.errors import DataError
 from orchestrator.home import home
 from orchestrator.market.cache import Stored, entries_of, series_in
 from orchestrator.market.candles import time_text
@@ -90,20 +91,27 @@ def synth(coins: str, start_date: str, end_date: str, **options: Any) -> None:
 
 @data.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
-def list_(as_json: bool) -> None:
+def list_(as_json: bool) -> int:
     """List what is cached: each series, its span (end exclusive), its candles, how many are missing, and when.
 
     The calendar has a row a year and a column a month; the higher, the more of the month is cached.
     """
     cache = home().cache
-    rows = [_listed(cache, key) for key in series_in(cache)]
+    rows, status = [], 0
+    for key in series_in(cache):
+        try:
+            rows.append(_listed(cache, key))
+        except DataError as error:  # one damaged series must not hide the others
+            click.echo(f"replay: {error}", err=True)
+            status = error.exit_status
     if as_json:
         click.echo(_json(rows))
-    elif not rows:
+    elif not rows and not status:
         click.echo(f"no market data in {cache}; try replay data import FILE or replay data synth", err=True)
-    else:
+    elif rows:
         _print_table(rows)
         click.echo("\n".join(calendar_lines({_name(row): row["months"] for row in rows})))
+    return status
 
 
 def _stored_text(stored: Stored) -> str:

@@ -33,6 +33,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _STEPS: Final = 4  # price changes within a candle
 _GAP_CANDLES_MAX: Final = 12
+_CANDLES_MAX: Final = 6_000_000  # eleven years of 1m; they are made in memory, some 300 bytes each
 
 _FIRST_PRICES: Final = {"BTC": 42_000.0, "ETH": 2_300.0, "SOL": 98.0, "XRP": 0.62, "DOGE": 0.085, "LTC": 72.0}
 _OTHER_PRICES: Final = (0.05, 0.4, 1.2, 7.5, 15.0, 35.0)
@@ -144,6 +145,11 @@ def synthetic_candles(
     if count < 1:
         raise ConfigError(
             f"no whole {timeframe} candle fits between the dates; choose a later end or a finer timeframe"
+        )
+    if count > _CANDLES_MAX:
+        raise ConfigError(
+            f"{count:,} candles of {coin} are too many; at most {_CANDLES_MAX:,} are made: choose a shorter span or "
+            "a longer timeframe"
         )
     times = first + timeframe_ns * np.arange(count, dtype=np.int64)
     candles = Candles(times, *_values(coin, count, timeframe_ns / NS_PER_DAY, seed))

@@ -109,6 +109,21 @@ def test_synth_then_list(home_folder: Path) -> None:
     assert "2024-01-08T00:00Z" in table
 
 
+def test_a_damaged_series_hides_no_other(home_folder: Path) -> None:
+    run("synth", "--coins", "BTC,SOL", "--start-date", "2024-01-01", "--end-date", "2024-01-02")
+    index = next(home_folder.glob("**/BTC-USDT/5m/index.json"))
+    for broken in ("{", '{"version": 1, "entries": []}'):
+        index.write_text(broken)
+        for words in ((), ("--json",)):
+            found = run("list", *words)
+            assert "SOL" in found.stdout
+            assert "BTC" not in found.stdout
+            assert found.stderr.startswith(f"replay: {index} ")
+            assert found.stderr.count("\n") == 1
+            assert f"remove {index.parent} and import it again" in found.stderr
+    assert replay(home_folder, "data", "list").returncode == 3
+
+
 @pytest.mark.parametrize("gaps", [0, 2])
 def test_what_synth_says_is_next_works(gaps: int) -> None:
     dates = ("--start-date", "2024-01-01", "--end-date", "2024-01-05")
@@ -194,6 +209,11 @@ def test_the_command_in_a_process_of_its_own(home_folder: Path) -> None:
         (("import",), 2, "Missing argument"),
         (("synth", "--timeframe", "5x"), 2, "timeframe '5x'"),
         (("synth", "--start-date", "2025-01-01", "--end-date", "2024-01-01"), 2, "no whole 5m candle"),
+        (
+            ("synth", "--start-date", "1971-01-01", "--end-date", "2200-01-01"),
+            2,
+            "candles of BTC are too many",
+        ),
         (("verify",), 3, "nothing to verify"),
     ],
 )
