@@ -275,8 +275,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; `replay new DIR` writes one to start from") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; name a file, such as {path / 'replay.toml'}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
@@ -465,6 +467,11 @@ def _validate_bots(settings: Settings) -> None:
         return
     validate_bots(settings.bots)
     for name, venue in settings.venue.items():
+        if settings.account.kind != "spot":
+            kind = settings.account.kind
+            raise ConfigError(
+                f'[venue.{name}] emulates a spot exchange, and account.kind is "{kind}"; set it to "spot"'
+            )
         validate_venue(name, venue)
 
 

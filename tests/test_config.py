@@ -178,6 +178,10 @@ BAD = [
     (f"{BOT}[bots]\nrequest_latency_ms = 0", "bots.request_latency_ms 0 is out of range; above 0"),
     (f"{BOT}[venue.kucoin]\nspread_bps = -1", "venue.kucoin.spread_bps -1 is out of range"),
     (
+        f"{BOT}[venue.kucoin]\n[account]\nkind = 'margin'",
+        '[venue.kucoin] emulates a spot exchange, and account.kind is "margin"; set it to "spot"',
+    ),
+    (
         f"{BOT}[venue.kucoin.faults]\ntimeout = 2",
         "venue.kucoin.faults.timeout 2 is out of range; from 0 to 1",
     ),
@@ -382,7 +386,7 @@ def test_what_flags_are_refused(change: dict[str, Any], said: str) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "does not exist; `replay new DIR` writes one" in refusal(tmp_path / "none.toml")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "is a folder; name a file, such as" in refusal(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"seed = '\xff'")
     assert "cannot be read" in refusal(tmp_path / "latin.toml")
 
