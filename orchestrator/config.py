@@ -467,12 +467,15 @@ def _validate_bots(settings: Settings) -> None:
         return
     validate_bots(settings.bots)
     for name, venue in settings.venue.items():
-        if settings.account.kind != "spot":
-            kind = settings.account.kind
-            raise ConfigError(
-                f'[venue.{name}] emulates a spot exchange, and account.kind is "{kind}"; set it to "spot"'
-            )
+        _validate_spot(name, settings.account.kind)
         validate_venue(name, venue)
+
+
+def _validate_spot(venue: str, kind: str) -> None:
+    if kind != "spot":
+        raise ConfigError(
+            f'[venue.{venue}] emulates a spot exchange, and account.kind is "{kind}"; set it to "spot"'
+        )
 
 
 def _canonical(value: Any) -> Any:
