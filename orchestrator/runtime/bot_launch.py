@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
+import runpy
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -53,8 +55,12 @@ def bot_command(command: tuple[str, ...], original: Path, copy: Path) -> tuple[s
     Raises
     ------
     ConfigError
-        If it names a file of the user's folder by its whole path, which would leave the copy.
+        If it names a file of the user's folder by its whole path, which would leave the copy; or if it starts a
+        Python that the shim does not come up in, which would run live.
     """
+    reason = _judge()(command[0], list(command))
+    if reason is not None:
+        raise ConfigError(f"{' '.join(command)}: {reason.replace('a child process', 'the command')}")
     executable = Path(command[0])
     if executable.is_relative_to(original):
         inside = copy / executable.relative_to(original)
@@ -67,6 +73,14 @@ def bot_command(command: tuple[str, ...], original: Path, copy: Path) -> tuple[s
                 f"to {original}"
             )
     return (str(executable), *command[1:])
+
+
+@functools.cache
+def _judge() -> Callable[[str, list[str]], str | None]:
+    # The same judgement that the shim makes of child processes; its module cannot be imported under a name of ours.
+    names = runpy.run_path(str(INJECT_FOLDER / "_replay_shim" / "commands.py"))
+    judge: Callable[[str, list[str]], str | None] = names["why_unshimmed"]
+    return judge
 
 
 def bot_environment(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import runpy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -21,7 +20,7 @@ from orchestrator.runtime.bot_interpreter import (
     interpreter_of,
     script_in,
 )
-from orchestrator.runtime.bot_launch import INJECT_FOLDER, bot_command
+from orchestrator.runtime.bot_launch import bot_command
 from orchestrator.runtime.launch import component_environment, resolve_command
 from orchestrator.runtime.work_copy import script_files
 
@@ -79,9 +78,6 @@ class BotExamination:
         self._settings = settings
         self._environment = {**component_environment(environment, {}), "PYTHONDONTWRITEBYTECODE": "1"}
         self._scripts: dict[str, ScriptFacts] = {}  # component -> what its script says
-        # The same judgement that the shim makes of child processes.
-        names = runpy.run_path(str(INJECT_FOLDER / "_replay_shim" / "commands.py"))
-        self._why_unshimmed: Callable[[str, list[str]], str | None] = names["why_unshimmed"]
 
     def of(self, component: ComponentSettings) -> Iterator[Finding]:
         """Yield what there is to say of one bot."""
@@ -93,13 +89,6 @@ class BotExamination:
             bot_command(command, folder, folder)
         except ReplayError as error:
             yield "failed", str(error)
-            return
-        reason = self._why_unshimmed(command[0], list(command))
-        if reason is not None:
-            yield (
-                "failed",
-                f"{' '.join(component.command)}: {reason.replace('a child process', 'the command')}",
-            )
             return
         yield from self._program(component, command, folder)
 

@@ -18,6 +18,7 @@ from orchestrator.runs.layout import default_name
 from orchestrator.runs.source_files import FilesDigest
 from orchestrator.runs.writer import require_new
 from orchestrator.runtime import wall_clock
+from orchestrator.runtime.bot_launch import bot_command
 from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.launch import component_environment, resolve_command
 from orchestrator.runtime.training_plan import TrainingPlan, plan_training
@@ -134,6 +135,8 @@ def _plan_component(settings: ComponentSettings) -> PlannedComponent:
     is_flag = settings.name in ("thinker", "trader")
     where = f"--{settings.name}" if is_flag else f"component {settings.name}"
     command = resolve_command(settings.command, workdir, environment["PATH"], where=where)
+    if settings.is_bot:
+        bot_command(command, workdir, workdir)  # to be refused now, not when the run has begun
     return PlannedComponent(
         settings=settings,
         command=command,
