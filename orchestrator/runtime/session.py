@@ -56,6 +56,7 @@ __all__ = ["RunResult", "run_replay"]
 
 _GRACE_SECONDS = 5.0
 _TERM_SECONDS = 2.0
+_BOTS_GO_SECONDS = 0.2  # the system's SIGTERM ends most of them at once
 _FAILED_GRACE_SECONDS = 1.0  # a run that failed has nothing to wait for
 _REPORT = "this is a defect of Replay: please report it with logs/orchestrator.jsonl, which has the traceback"
 
@@ -340,6 +341,7 @@ class _Session:
         if self._bots is not None:  # they know of no end: they are told as the system tells
             for place in sorted(self._bot_places):
                 shell.supervisor.signal(self._names[place], signal.SIGTERM)
+            shell.supervisor.wait_exits(_BOTS_GO_SECONDS)  # who is cut off first says that it was
             self._bots.hang_up()
         is_over_early = end.status in ("failed", "quarantined") or len(shell.bus.connected) < len(
             self._names
