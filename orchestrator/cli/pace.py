@@ -200,7 +200,12 @@ def _print(natural: _Paced, burst: _Paced, difference: str | None, proposals: Se
 
 def _print_natural_alone(proposals: Sequence[Proposal], *, as_json: bool) -> None:
     if as_json:
-        found: dict[str, Any] = {"agree": True, "first_difference": None, "compared": {}, "proposals": proposals}
+        found: dict[str, Any] = {
+            "agree": True,
+            "first_difference": None,
+            "compared": {},
+            "proposals": proposals,
+        }
         click.echo(msgspec.json.encode(found).decode())
         return
     _print_proposals(proposals)
