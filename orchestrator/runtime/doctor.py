@@ -20,6 +20,7 @@ from orchestrator.market.markets import Markets, load_markets
 from orchestrator.runtime.bot_launch import is_namespace_available, replaced_variables
 from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.doctor_bots import BotExamination
+from orchestrator.runtime.doctor_models import model_remarks
 from orchestrator.runtime.plan import make_plan
 from orchestrator.runtime.work_copy import BYTES_MAX, FILES_MAX, check_keys, measure_folder
 
@@ -65,7 +66,7 @@ def examine(
     checks += [Check(verdict, "start", text) for verdict, text in examination.starts(bots)]
     checks += [*_folders(bots), *_variables(environment)]
     checks += _data(settings, home, examination) if has_dates else [_no_dates()]
-    checks += _pace(settings, bots) if has_dates else ()
+    checks += [*_models(settings, bots), *_pace(settings, bots)] if has_dates else ()
     checks += _network(settings)
     if has_dates and all(check.verdict != "failed" for check in checks):
         checks += _whole(settings, home)
@@ -185,6 +186,16 @@ def _timeframes(base_ns: int, base: str, examination: BotExamination) -> Iterato
             f"scripts name {', '.join(absent)}, which cannot be made of {base} candles; if they ask an exchange for "
             "them they get its error: import finer candles and choose them with timeframe",
         )
+
+
+def _models(settings: Settings, bots: list[ComponentSettings]) -> Iterator[Check]:
+    if settings.training is not None:
+        return  # those of the folder are not the ones that count
+    folders = dict.fromkeys(Path(component.workdir or ".").resolve() for component in bots)
+    for folder in folders:
+        if folder.is_dir():
+            for text in model_remarks(folder, settings.start_ns):
+                yield Check("check", "models", text)
 
 
 def _pace(settings: Settings, bots: list[ComponentSettings]) -> Iterator[Check]:

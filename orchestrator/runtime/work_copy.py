@@ -23,6 +23,7 @@ __all__ = [
     "WorkCopy",
     "check_keys",
     "copy_folder",
+    "data_files",
     "key_files",
     "manifest_of",
     "measure_folder",
@@ -206,6 +207,14 @@ def script_files(folder: Path) -> Iterator[Path]:
     for relative, entry in _walk(folder, []):
         if Path(relative).suffix in _SCRIPT_SUFFIXES and entry.is_file():
             yield Path(entry.path)
+
+
+def data_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield path in the folder and place of the files that are neither program nor text about it, and travel."""
+    for relative, entry in _walk(folder, []):
+        suffix = Path(relative).suffix
+        if suffix not in _SCRIPT_SUFFIXES | _NO_KEYS and entry.is_file():
+            yield relative, Path(entry.path)
 
 
 def key_files(folder: Path) -> list[str]:

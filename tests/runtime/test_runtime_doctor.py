@@ -296,6 +296,26 @@ def test_a_long_run_at_natural_pace(patient: Patient) -> None:
     assert "pace: bot run at natural pace" in texts(checks, "check")
 
 
+def test_models_that_know_the_future_or_are_too_old(patient: Patient) -> None:
+    patient.script("bot.py", "")
+    patient.script("requirements.txt", "")
+    _, checks = patient.examine(bot())
+    assert texts(checks, "check").count("models:") == 0
+    (patient.bot / "neural").mkdir()
+    patient.script(
+        "neural/trainer_status.json", '{"state": "FINISHED", "timestamp": 1704931200.5}'
+    )  # 2024-01-11
+    patient.script("neural/last_training.txt", "1696118400")  # 2023-10-01
+    patient.script("memories_1hour.txt", "0.1 0.2 17049312001")
+    (patient.bot / "net.pt").write_bytes(b"\x80\xff")
+    status, checks = patient.examine(bot())
+    assert status == 0
+    said = texts(checks, "check")
+    assert "models: neural/trainer_status.json (2024-01-11): from after the start" in said
+    assert "models: neural/last_training.txt (2023-10-01): up to 99 days before the start" in said
+    assert "models: memories_1hour.txt, net.pt: when they were made is not known" in said
+
+
 def test_without_dates_everything_but_data_is_looked_at(patient: Patient) -> None:
     patient.script("bot.py", "")
     status, checks = patient.examine(bot(), head='coins = ["BTC"]\n')
