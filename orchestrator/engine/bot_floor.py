@@ -111,10 +111,7 @@ class BotFloor:
         self._processes.block(process, call)
         until_ns = call.until_ns
         if until_ns is not None and until_ns <= self._clock.sim_time_ns:
-            if process in self._granted:
-                self._turns.put_first(self._turn(process))  # it has the turn already
-            else:
-                self._turns.add(self._turn(process))
+            self._turns.add(self._turn(process))
         elif until_ns is not None and until_ns <= self._sim_end_ns:
             self._schedule(process, until_ns)
         return self._go_on()
@@ -131,6 +128,17 @@ class BotFloor:
             self._processes.schedule(process)  # an event that is queued for it does not count any more
             self._turns.add(self._turn(process))
         return self._go_on()
+
+    def breaks_off(self, process: BotProcess) -> bool:
+        """Let a process that has broken off its wait work at once, beside whoever works; false if it works already.
+
+        What ended its wait is not simulated: a signal, whose handler has something to ask.
+        """
+        if self._processes.call_of(process) is None:
+            return False
+        self._processes.go_on(process)
+        self._turns.remove(process)
+        return True
 
     def ends(self, process: BotProcess) -> list[Command]:
         """Forget a process that is gone."""
@@ -172,7 +180,10 @@ class BotFloor:
         commands.append(GrantTurn(process, own_time_ns, self._horizon_ns(process), has_open_orders, answer))
 
     def _turn(self, process: BotProcess) -> Turn:
-        return Turn(self._components[process.place].stage, process.place, process.path, (process.place,))
+        rank = 0 if process in self._granted else 1
+        return Turn(
+            rank, self._components[process.place].stage, process.place, process.path, (process.place,)
+        )
 
     def _schedule(self, process: BotProcess, sim_time_ns: int) -> None:
         number = self._processes.schedule(process)

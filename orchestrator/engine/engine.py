@@ -380,7 +380,7 @@ class Engine:
         for turn in self._sdk_turns:
             woken = tuple(place for place in turn.places if self._mailboxes[place].reason)
             if woken:
-                self._turns.add(Turn(turn.stage, woken[0], (), woken))
+                self._turns.add(Turn(1, turn.stage, woken[0], (), woken))
         self._begin_moment(commands)
 
     def _begin_moment(self, commands: list[Command]) -> None:

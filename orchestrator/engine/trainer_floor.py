@@ -66,6 +66,14 @@ class TrainerFloor:
         self._waiting[process] = call.sim_time_ns
         return self._go_on()
 
+    def breaks_off(self, process: BotProcess) -> bool:
+        """Let a process that has broken off its wait work at once; false if it works already."""
+        if self._processes.call_of(process) is None:
+            return False
+        self._processes.go_on(process)
+        self._waiting.pop(process, None)
+        return True
+
     def ends(self, process: BotProcess) -> list[Command]:
         """Forget a process that is gone."""
         self._processes.end(process)

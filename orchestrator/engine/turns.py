@@ -15,9 +15,10 @@ __all__ = ["Turn", "Turns", "sdk_turns"]
 class Turn(NamedTuple):
     """One turn: of SDK components that work side by side, or of one process of a bot.
 
-    Turns are ordered by stage, then declared place, then by process of the bot.
+    Turns are ordered by whether the process has the turn already, then stage, declared place and process of the bot.
     """
 
+    rank: int  # 0: a bot's process that goes on at the same time, before anyone else begins
     stage: int
     place: int  # the first component's
     path: tuple[int, ...]  # of a bot's process; empty for SDK components
@@ -36,9 +37,9 @@ def sdk_turns(components: tuple[ComponentPlace, ...]) -> tuple[Turn, ...]:
         places = [place for place, c in enumerate(components) if c.stage == stage]
         group = tuple(place for place in places if not components[place].is_bot)
         if len(group) < len(places):
-            turns.extend(Turn(stage, place, (), (place,)) for place in group)
+            turns.extend(Turn(1, stage, place, (), (place,)) for place in group)
         elif group:
-            turns.append(Turn(stage, group[0], (), group))
+            turns.append(Turn(1, stage, group[0], (), group))
     return tuple(turns)
 
 
@@ -64,10 +65,6 @@ class Turns:
                 self.add(turn)
         else:
             self._waiting.extend(turns)
-
-    def put_first(self, turn: Turn) -> None:
-        """Let a turn go on before all others."""
-        self._waiting.insert(0, turn)
 
     def remove(self, process: BotProcess) -> None:
         """Forget the turns of a process that is gone."""

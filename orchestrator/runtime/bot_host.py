@@ -66,6 +66,8 @@ class Floor(Protocol):
 
     def may_go_on(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
 
+    def breaks_off(self, process: BotProcess) -> bool: ...  # noqa: D102 - as `BotFloor` has it
+
     def ends(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
 
 
@@ -250,7 +252,7 @@ class BotHost:
             self._line.drop(called.connection)  # spoke before a hello was accepted
             return []
         known = self._processes[process]
-        if known.pending is not None:
+        if known.pending is not None and not self._break_off(process, known):
             known.queued.append(called)
             return []
         known.sim_time_ns = max(known.sim_time_ns, message.t)
@@ -269,15 +271,26 @@ class BotHost:
                 self._spawn(process, message)
             case BotRefused():
                 self._report.refused(name, message.what, message.target, message.client, message.t)
-        self._line.reply(
-            called.connection,
-            BotReply(
-                now=message.t,
+        self._reply_at_once(known, message.t)
+        return []
+
+    # A signal's handler may say something while its process waits: the wait is answered before its time then.
+    def _break_off(self, process: BotProcess, known: _Process) -> bool:
+        if not isinstance(known.pending, BotSleep | BotWait) or not self._floor.breaks_off(process):
+            return False
+        known.pending = None
+        known.sim_time_ns = max(known.sim_time_ns, self._clock.sim_time_ns)
+        self._reply_at_once(known, known.sim_time_ns)
+        return True
+
+    def _reply_at_once(self, known: _Process, now_ns: int) -> None:
+        if known.connection is not None:
+            reply = BotReply(
+                now=now_ns,
                 horizon=self._clock.sim_time_ns,
                 open_orders=True,  # not looked up; the next answer says
-            ),
-        )
-        return []
+            )
+            self._line.reply(known.connection, reply)
 
     def _admit(self, connection: int, hello: BotHello) -> list[Command]:
         place = self._places.get(hello.component)
@@ -326,7 +339,9 @@ class BotHost:
     ) -> list[Command]:
         known = self._processes[process]
         known.pending = message
-        return self._floor.blocks(process, BotCall(known.sim_time_ns, until, request))
+        # Threads of a process ask side by side: each at its own time, though another may be further already.
+        asked_ns = message.t if isinstance(message, BotHttp) else known.sim_time_ns
+        return self._floor.blocks(process, BotCall(asked_ns, until, request))
 
     def _request(self, message: BotHttp, body: bytes) -> BotRequest:
         url = urlsplit(message.url)
