@@ -70,6 +70,9 @@ def _bring_up(folder: str) -> None:
     connection = link.Link(os.environ["REPLAY_BOT_SOCKET"])
     welcome = _say_hello(connection, os.environ["REPLAY_BOT_PROCESS"])
     time = clock.Clock(connection, welcome)
+    time.may_run_ahead = "." not in os.environ["REPLAY_BOT_PROCESS"]
+    if not time.may_run_ahead:
+        time.horizon_ns = time.now_ns()
     from _replay_shim import virtual  # noqa: PLC0415 - see above
 
     world = virtual.install(time, welcome)
@@ -80,6 +83,7 @@ def _bring_up(folder: str) -> None:
 
     def say_hello(process: str) -> None:
         connection.reopen()
+        time.may_run_ahead = False
         world.begin_anew(_say_hello(connection, process))
 
     family = children.Family(time, os.environ["REPLAY_BOT_PROCESS"], folder, say_hello)

@@ -21,7 +21,8 @@ __all__ = ["ChildRefusedError", "Family"]
 
 PROCESS = "REPLAY_BOT_PROCESS"
 CARRIED = (
-    "REPLAY_BOT_SOCKET", "REPLAY_TOKEN", "REPLAY_COMPONENT", "REPLAY_BOT_STACK", "PYTHONHASHSEED",
+    "REPLAY_BOT_SOCKET", "REPLAY_TOKEN", "REPLAY_COMPONENT", "REPLAY_BOT_STACK", "REPLAY_BOT_TIME_MACHINE",
+    "PYTHONHASHSEED",
     "PYTHONIOENCODING", "TZ", "TERM",
 )  # fmt: skip
 _SETTLED_NS = 1_000_000  # a child is looked at when this time has passed since its start

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections import deque
 from typing import Any
 
@@ -22,7 +23,13 @@ from _replay_shim.turns import open_turn_log
 __all__ = ["Clock"]
 
 READ_NS = 1_000  # what a read of a clock takes
+STEP_NS_MIN, STEP_NS_MAX = 10_000_000, 1_000_000_000  # between two looks at what a child may have written
+PATIENCE_MS = 5_000  # wall time in which a child that wrote says that it waits
+PATIENCE_BLIND_MS = 200  # the same where it may be waiting for its reader, and nobody can tell
+LOOK_MS = 10
 SPIN_NS_MAX = 1_000_000  # beyond the horizon, for a process that never waits
+
+_F_GETPIPE_SZ, _FIONREAD, _PAGE_BYTES = 1032, 0x541B, 4096
 
 Message = dict[str, Any]
 
@@ -52,12 +59,17 @@ class Clock:
         What a request costs that is answered in this process.
     horizon_ns
         A sleep that ends at or before it needs no message.
+    may_run_ahead
+        Whether sleeps up to the horizon are not told. Those of a child are: its parent goes on at the time of the
+        child's end, and a process that ends says nothing.
     has_open_orders
         Whether the component's account had any at the last answer.
     """
 
     def __init__(self, link: Link, welcome: Message) -> None:
         self.baton = Baton(self)
+        self.may_run_ahead = True
+        self._step_ns = STEP_NS_MIN
         self._link = link
         self._now_ns = 0
         self._hits: dict[str, int] = {}
@@ -179,7 +191,8 @@ class Clock:
         child
             A process whose end someone waits for.
         files
-            Descriptors that the child may make ready meanwhile, with `poll`'s events.
+            Descriptors that the child may make ready meanwhile, with `poll`'s events. They are looked at in
+            steps of simulated time: when a child writes is nobody's word, and natively it is chance.
         """
         if child is None:
             if until_ns is not None and until_ns <= self.horizon_ns:
@@ -187,24 +200,31 @@ class Clock:
                 return
             message = {"op": "sleep", "until": until_ns}
         else:
+            if files:
+                step_end_ns = self._now_ns + self._step_ns
+                until_ns = step_end_ns if until_ns is None else min(until_ns, step_end_ns)
             message = {"op": "wait", "pid": child, "until": until_ns}
         # A wait that was broken off, and has not been answered or followed by another call, is taken up again.
         call = self._unanswered[-1] if self._unanswered else None
         if call is None or call.asks_for != message:
             call = self._send(message, b"", asks_for=dict(message))
+        self._step_ns = min(2 * self._step_ns, STEP_NS_MAX)
         while call.reply is None:
             woken = self._pump(files)
             if woken:
-                if woken - {self._wake_read}:
-                    self._catch_up()
+                self._step_ns = STEP_NS_MIN
+                if self._wake_read not in woken:
+                    self._be_patient(call, files)
                 return
 
-    # What a child wrote, it wrote at its own time: who reads it goes on at that time, not at the one before.
-    def _catch_up(self) -> None:
-        message = {"op": "sleep", "until": self._now_ns}
-        call = self._send(message, b"", asks_for=dict(message))
-        while call.reply is None:
-            self._pump(())
+    # A child that wrote says when it waits, or dies, and then the answer comes: who reads goes on at that time. One
+    # that fills a pipe cannot go on until someone reads, and a program without the shim says nothing.
+    def _be_patient(self, call: _Call, files: Files) -> None:
+        is_full = _fullness(files)
+        looks = (PATIENCE_MS if is_full is not None else PATIENCE_BLIND_MS) // LOOK_MS
+        while call.reply is None and not is_full and looks:
+            self._pump((), LOOK_MS)
+            is_full, looks = _fullness(files), looks - 1
 
     def jump(self, until_ns: int) -> None:
         """Let it be a time that the orchestrator has granted; it may be past."""
@@ -227,11 +247,11 @@ class Clock:
         return call
 
     # Wait for an answer, or for something else that may have happened: then return the descriptors that tell.
-    def _pump(self, files: Files) -> set[int]:
+    def _pump(self, files: Files, timeout_ms: int | None = None) -> set[int]:
         answer, poll = self._link.fileno(), self._poll
         for descriptor, events in files:
             poll.register(descriptor, events)
-        ready = {descriptor for descriptor, _ in poll.poll()}
+        ready = {descriptor for descriptor, _ in poll.poll(timeout_ms)}
         for descriptor in {descriptor for descriptor, _ in files}:
             poll.unregister(descriptor)
         if answer in ready:
@@ -247,8 +267,23 @@ class Clock:
 
     def _apply(self, reply: Message) -> None:
         # What the orchestrator has granted to a request is granted to the other threads as well.
-        self.horizon_ns = max(reply["horizon"], reply["now"])
+        self.horizon_ns = max(reply["horizon"], reply["now"]) if self.may_run_ahead else reply["now"]
         self.has_open_orders = reply["open_orders"]
+
+
+def _fullness(files: Files) -> bool | None:
+    """Return whether a pipe holds so much that its writer may be waiting; None if not all are pipes (Linux)."""
+    import fcntl  # noqa: PLC0415 - only for those who read from children
+
+    try:
+        for descriptor, _ in files:
+            capacity = fcntl.fcntl(descriptor, _F_GETPIPE_SZ)
+            held = int.from_bytes(fcntl.ioctl(descriptor, _FIONREAD, bytes(4)), sys.byteorder)
+            if held + _PAGE_BYTES > capacity:
+                return True
+    except OSError:
+        return None
+    return False
 
 
 def has_exited(pid: int) -> bool:

@@ -6,6 +6,8 @@ and then waits for the child in simulated time.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import os
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _NO_PID = 4_194_304  # no process has it: the largest is one less
+_PIPE_BYTES = 1_048_576  # a program without the shim then mostly ends without anyone having read
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux
 _STEP_NS = 1_000_000
 _STEP_NS_MAX = 100_000_000
 
@@ -129,6 +133,9 @@ class _PipeReader(io.RawIOBase):
         super().__init__()
         self._raw = raw
         self._family = family
+        if _SET_PIPE_SIZE is not None:
+            with contextlib.suppress(OSError):  # no pipe, or the system allows no more
+                fcntl.fcntl(raw.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
 
     @property
     def name(self) -> Any:
