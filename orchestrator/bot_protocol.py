@@ -18,6 +18,7 @@ __all__ = [
     "ENVIRONMENT_BOT_PROCESS",
     "ENVIRONMENT_BOT_SOCKET",
     "ENVIRONMENT_BOT_STACK",
+    "ENVIRONMENT_BOT_TIME_MACHINE",
     "ENVIRONMENT_BOT_TURNS",
     "FRAME_BYTES_MAX",
     "FRAME_HEAD",
@@ -41,6 +42,9 @@ FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 ENVIRONMENT_BOT_SOCKET: Final = "REPLAY_BOT_SOCKET"
 ENVIRONMENT_BOT_PROCESS: Final = "REPLAY_BOT_PROCESS"  # "0", a child "0.1"
 ENVIRONMENT_BOT_STACK: Final = "REPLAY_BOT_STACK"  # the file into which the watchdog lets it dump its stack
+ENVIRONMENT_BOT_TIME_MACHINE: Final = (
+    "REPLAY_BOT_TIME_MACHINE"  # Replay's own extension, for interpreters it fits
+)
 ENVIRONMENT_BOT_TURNS: Final = (
     "REPLAY_BOT_TURNS"  # a folder; set by `replay pace`: bots write their turns there
 )

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from orchestrator.runtime.bot_launch import time_machine_extension
+
 __all__ = ["VERSION_MIN", "Interpreter", "NoAnswer", "ask_interpreter", "interpreter_of", "script_in"]
 
 VERSION_MIN: Final = (3, 11)
@@ -29,11 +31,16 @@ def has(name):
         return importlib.util.find_spec(name) is not None
     except Exception:
         return False
-time_machine = ""
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
+time_machine, lent = "", sys.argv[2]
 try:
-    import _time_machine
-except ImportError as error:
-    time_machine = str(error)
+    if not lent.endswith(tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")):
+        raise ImportError("that of Replay was built for another")
+    loader = ExtensionFileLoader("_time_machine", lent)
+    importlib.util.module_from_spec(importlib.util.spec_from_file_location("_time_machine", lent, loader=loader))
+except (ImportError, OSError) as error:
+    if not has("_time_machine"):
+        time_machine = str(error)
 print(json.dumps({
     "version": list(sys.version_info[:3]),
     "implementation": sys.implementation.name,
@@ -48,7 +55,7 @@ class Interpreter(msgspec.Struct, frozen=True):
 
     version: tuple[int, int, int]
     implementation: str
-    time_machine_error: str  # empty: it has time-machine
+    time_machine_error: str  # empty: it has time-machine, or that of Replay fits
     missing: tuple[str, ...]  # of the modules that were asked for
 
 
@@ -111,7 +118,7 @@ def ask_interpreter(
     """Start an interpreter and ask what it is and which of some top-level modules it does not have."""
     try:
         done = subprocess.run(
-            [python, "-B", "-c", _PROBE, json.dumps(sorted(modules))],
+            [python, "-B", "-c", _PROBE, json.dumps(sorted(modules)), time_machine_extension()],
             cwd=workdir,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

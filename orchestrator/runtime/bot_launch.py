@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import importlib.util
 import re
 import runpy
 import subprocess
@@ -15,7 +16,12 @@ from types import MappingProxyType
 from typing import Final
 
 import components
-from orchestrator.bot_protocol import ENVIRONMENT_BOT_PROCESS, ENVIRONMENT_BOT_SOCKET, ENVIRONMENT_BOT_STACK
+from orchestrator.bot_protocol import (
+    ENVIRONMENT_BOT_PROCESS,
+    ENVIRONMENT_BOT_SOCKET,
+    ENVIRONMENT_BOT_STACK,
+    ENVIRONMENT_BOT_TIME_MACHINE,
+)
 from orchestrator.errors import ConfigError
 from orchestrator.protocol import ENVIRONMENT_COMPONENT, ENVIRONMENT_TOKEN
 from orchestrator.runtime.launch import component_environment
@@ -28,6 +34,7 @@ __all__ = [
     "closed_command",
     "is_namespace_available",
     "replaced_variables",
+    "time_machine_extension",
 ]
 
 INJECT_FOLDER: Final = Path(components.__file__).resolve().parent / "bot" / "inject"
@@ -105,12 +112,19 @@ def bot_environment(
         ENVIRONMENT_COMPONENT: component,
         ENVIRONMENT_BOT_PROCESS: "0",
         ENVIRONMENT_BOT_STACK: str(stack),
+        ENVIRONMENT_BOT_TIME_MACHINE: time_machine_extension(),
         "PYTHONPATH": f"{INJECT_FOLDER}:{path}" if path else str(INJECT_FOLDER),
         **_FIXED,
     }
     environment = component_environment(clean, additions)
     del environment["PYTHONSAFEPATH"]  # a user's own setting would take the script's folder off the path
     return environment
+
+
+def time_machine_extension() -> str:
+    """Return where Replay's own time-machine extension lies, for bots' interpreters of the same kind; "" if nowhere."""
+    spec = importlib.util.find_spec("_time_machine")
+    return spec.origin or "" if spec is not None else ""
 
 
 def replaced_variables(base: Mapping[str, str]) -> tuple[str, ...]:

@@ -132,12 +132,18 @@ def test_kucoin_python_needs_an_old_setuptools(patient: Patient, monkeypatch: py
     assert "-m pip install 'setuptools<81'" in texts(checks, "failed")
 
 
-def test_an_interpreter_without_time_machine_is_told_how_to_get_it(patient: Patient, tmp_path: Path) -> None:
+def test_an_interpreter_without_time_machine_is_lent_ours_or_told_how_to_get_it(
+    patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True, timeout=60
     )
     patient.script("bot.py", "import time\n")
     python = str(tmp_path / "env" / "bin" / "python")
+    assert patient.examine(bot("bot", python, "bot.py"))[0] == 0  # ours fits an interpreter of the same kind
+    monkeypatch.setattr(
+        "orchestrator.runtime.bot_interpreter.time_machine_extension", lambda: "/x.cpython-39.so"
+    )
     status, checks = patient.examine(bot("bot", python, "bot.py"))
     assert status == 2
     assert f"{python} -m pip install 'time-machine>=3.6'" in texts(checks, "failed")

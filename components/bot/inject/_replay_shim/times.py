@@ -10,6 +10,7 @@ count their own reads.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import types
@@ -26,6 +27,7 @@ __all__ = ["install"]
 
 UPTIME_NS = 86_400 * durations.SECOND_NS
 CPU_READ_NS = 1_000
+LENT = "REPLAY_BOT_TIME_MACHINE"
 
 
 def install(clock: Clock, callers: Callers, replacements: Replacements) -> None:
@@ -116,14 +118,7 @@ _MONOTONIC_CLOCKS = _clock_ids("CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_
 # The extension finds its traveller as `time_machine.traveller_stack[-1]` and calls its `time_ns()`. The package
 # around it costs 20 ms of imports, so a module of that name stands in for it.
 def _travel(clock: Clock) -> None:
-    try:
-        import _time_machine  # type: ignore[import-not-found]  # noqa: PLC0415
-    except ImportError as error:
-        version = ".".join(map(str, sys.version_info[:2]))
-        ending.refuse(
-            f"the bot's Python {version} ({sys.executable}) has no time-machine, which its wall clocks need ({error});"
-            f" install it there: {sys.executable} -m pip install 'time-machine>=3.6'"
-        )
+    _time_machine = _lent_extension() or _own_extension()
     module: Any = types.ModuleType("time_machine")
     module.__spec__ = (
         _time_machine.__spec__
@@ -135,6 +130,40 @@ def _travel(clock: Clock) -> None:
     if not _tells_our_time():
         ending.refuse("the bot's time-machine does not tell our time; install version 3.6 beside the bot")
     module.traveller_stack = [clock]
+
+
+# Replay's own, where it was built for this very interpreter: its name says so.
+def _lent_extension() -> Any:
+    from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader  # noqa: PLC0415 - costs nothing: it is there
+    from importlib.util import module_from_spec, spec_from_file_location  # noqa: PLC0415
+
+    path = os.environ.get(LENT, "")
+    if not path.endswith(tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")):
+        return None
+    try:
+        spec = spec_from_file_location(
+            "_time_machine", path, loader=ExtensionFileLoader("_time_machine", path)
+        )
+        if spec is None or spec.loader is None:
+            return None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except (ImportError, OSError):
+        return None
+    sys.modules["_time_machine"] = module
+    return module
+
+
+def _own_extension() -> Any:
+    try:
+        import _time_machine  # type: ignore[import-not-found]  # noqa: PLC0415
+    except ImportError as error:
+        version = ".".join(map(str, sys.version_info[:2]))
+        ending.refuse(
+            f"the bot's Python {version} ({sys.executable}) has no time-machine, which its wall clocks need ({error});"
+            f" install it there: {sys.executable} -m pip install 'time-machine>=3.6'"
+        )
+    return _time_machine
 
 
 def _tells_our_time() -> bool:
