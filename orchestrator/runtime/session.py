@@ -11,21 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.config import MAIN_ACCOUNT
-from orchestrator.engine.bots import BotVenues
-from orchestrator.engine.engine import ComponentPlace, Engine
-from orchestrator.engine.trainings import TrainingTimes
 from orchestrator.errors import ComponentError, InvariantError, ReplayError
-from orchestrator.exchange.exchange import Exchange
 from orchestrator.protocol import (
     ENVIRONMENT_COMPONENT,
     ENVIRONMENT_CURVE,
     ENVIRONMENT_ENDPOINT,
     ENVIRONMENT_TOKEN,
-    InstrumentRules,
     Status,
     Stop,
-    Welcome,
 )
 from orchestrator.runs.bot_facts import BotFacts, write_bot_facts
 from orchestrator.runs.layout import write_failure
@@ -46,11 +39,11 @@ from orchestrator.runtime.lockstep import LockStep, Shell
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.pacing import Pacer
 from orchestrator.runtime.plan import RunPlan
+from orchestrator.runtime.plan_parts import make_engine, welcome
 from orchestrator.runtime.run_facts import component_manifests, first_manifest
 from orchestrator.runtime.supervisor import ComponentExited, Supervisor
 from orchestrator.runtime.trainings import Trainings
 from orchestrator.runtime.transport import Endpoints
-from orchestrator.training.schedule import training_times
 
 __all__ = ["RunResult", "run_replay"]
 
@@ -191,7 +184,7 @@ class _Session:
             venues, report = make_venues(plan.settings, plan.market, plan.instruments), BotReport()
             exchange = BotExchange(venues, report)
             self._bots = BotRun(plan, exchange, venues, report)
-        self._engine = _make_engine(plan, exchange)
+        self._engine = make_engine(plan, exchange)
 
     @property
     def sequences_done(self) -> int:
@@ -296,7 +289,7 @@ class _Session:
     def _connect(self, shell: Shell) -> bool:
         # Every component is proven connected before sequence 1 exists. False when interrupted before that.
         deadline = wall_clock.monotonic_ns() + int(self._plan.settings.component_timeout * 1e9)
-        welcomes = tuple(self._welcome(c.settings.name) for c in self._plan.components)
+        welcomes = tuple(welcome(self._plan, c.settings) for c in self._plan.components)
         while not shell.bus.greet(welcomes):
             for why in shell.bus.take_strangers():
                 self._log.warning("stranger_refused", reason=why)
@@ -406,26 +399,6 @@ class _Session:
             self._plan, training, endpoints=endpoints, environment=environment, log=self._log, bots=self._bots
         )
 
-    def _welcome(self, name: str) -> Welcome:
-        plan = self._plan
-        settings = next(c.settings for c in plan.components if c.settings.name == name)
-        return Welcome(
-            run_id=plan.directory.name,
-            component=name,
-            stage=settings.stage,
-            coins=plan.market.coins,
-            currency=plan.settings.account.currency,
-            timeframe=plan.market.timeframe,
-            timeframe_ns=plan.market.timeframe_ns,
-            sim_start_ns=plan.settings.start_ns,
-            sim_end_ns=plan.settings.end_ns,
-            instruments={
-                coin: InstrumentRules(i.tick_size, i.lot_size, i.min_notional)
-                for coin, i in plan.instruments.items()
-            },
-            params=settings.params,
-        )
-
     def _affinity(self, supervisor: Supervisor) -> Affinity:
         # Bots start processes of their own and work as long as they like: one core would hold everybody up.
         wanted = "all" if self._plan.settings.has_bots else self._plan.settings.cpu_affinity
@@ -454,48 +427,3 @@ class _Session:
 
 def _my_process() -> tuple[int, float | None]:
     return os.getpid(), process_start_time(os.getpid())
-
-
-def _training_times(plan: RunPlan) -> TrainingTimes:
-    if plan.training is None:
-        return TrainingTimes()
-    training = plan.training.settings
-    times = training_times(training, plan.settings.start_ns, plan.settings.end_ns)
-    return TrainingTimes(times, training.embargo_ns)
-
-
-def _make_engine(plan: RunPlan, venues: BotVenues | None) -> Engine:
-    settings, market = plan.settings, plan.market
-    exchange = Exchange(
-        market=plan.execution,
-        coins=market.coins,
-        instruments=plan.instruments,
-        model=settings.execution_model,
-        accounts=settings.cash_by_account,
-        seed=settings.seed,
-        end_ns=settings.end_ns,
-        account=settings.account,
-        funding=plan.funding,
-    )
-    return Engine(
-        market=market,
-        marks=plan.execution,
-        history=market.history,
-        exchange=exchange,
-        components=tuple(
-            ComponentPlace(
-                name=c.settings.name,
-                stage=c.settings.stage,
-                account=c.settings.account or MAIN_ACCOUNT,
-                is_bot=c.settings.is_bot,
-            )
-            for c in plan.components
-        ),
-        currency=settings.account.currency,
-        sim_start_ns=settings.start_ns,
-        sim_end_ns=settings.end_ns,
-        coin_ends=tuple(plan.execution.coin_end_ns(coin) for coin in market.coins),
-        venues=venues,
-        request_latency_ns=settings.bots.request_latency_ns,
-        trainings=_training_times(plan),
-    )
