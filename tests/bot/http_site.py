@@ -75,7 +75,10 @@ def orchestrated(message: Message, body: bytes) -> tuple[Message, bytes]:
         return {"failure": "timeout", "now": message["t"] + int(message["timeout"] * 1e9)}, b""
     if reply.failure is not None:
         return {"failure": reply.failure}, b""
-    return {"status": reply.status, "reason": reply.reason, "headers": reply.headers}, reply.body
+    answer: Message = {"status": reply.status, "reason": reply.reason, "headers": reply.headers}
+    if url.path in PAGES and message["method"] == "GET":
+        answer["valid_until"] = message["t"] + 10**15  # a page is always the same, so it may be kept
+    return answer, reply.body
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
