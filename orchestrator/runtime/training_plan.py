@@ -15,7 +15,7 @@ from orchestrator.market.candles import time_text
 from orchestrator.market.market import Market
 from orchestrator.runs.identity import component_digest
 from orchestrator.runtime.launch import component_environment, resolve_command
-from orchestrator.training.bot_folder import folder_of
+from orchestrator.training.bot_folder import folder_of, matches
 from orchestrator.training.manifest import TrainingManifest, read_training
 from orchestrator.training.model_files import files_digest, model_files
 from orchestrator.training.schedule import window_at
@@ -87,7 +87,11 @@ def plan_training(
         workdir=workdir,
         digest=files.digest,
         is_cache_read=not is_retraining,
-        notes=(*(f"trainer: {note}" for note in files.notes), *_age_notes(resolved, settings)),
+        notes=(
+            *(f"trainer: {note}" for note in files.notes),
+            *_age_notes(resolved, settings),
+            *_leftover_notes(resolved, workdir),
+        ),
     )
 
 
@@ -113,6 +117,26 @@ def _require_bots(training: TrainingSettings, settings: Settings, workdir: Path)
         raise ConfigError(
             f'training.stop names {unknown[0]}, which is no component with kind = "bot"; those are {", ".join(folders)}'
         )
+
+
+def _leftover_notes(training: TrainingSettings, workdir: Path) -> tuple[str, ...]:
+    # A trainer that goes on from the models of the user's folder may go on from what it learnt of the run's own time.
+    if not training.is_bot:
+        return ()
+    left: list[str] = []
+    for coin in training.coins or ():
+        folder = folder_of(workdir, training, coin)
+        deleted = {path for paths in matches(folder, training.delete or ()).values() for path in paths}
+        found = (path for paths in matches(folder, training.leave or ()).values() for path in paths)
+        left += [str(path.relative_to(workdir)) for path in found if path not in deleted]
+    if not left:
+        return ()
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    note = (
+        f"{left[0]}{more} stand in the bot's folder before the first training and are not in training.delete: a "
+        "trainer that goes on from them may know the future"
+    )
+    return (note,)
 
 
 def _age_notes(training: TrainingSettings, settings: Settings) -> tuple[str, ...]:

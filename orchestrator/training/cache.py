@@ -55,6 +55,8 @@ class TrainingCache:
         try:
             copy_model(entry, folder, manifest.files)
         except OSError:  # removed by another process in between, or the disk is full: training will say so
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()  # nothing of half a copy may pass for a trainer's work
             return None
         return msgspec.structs.replace(manifest, is_from_cache=True)
 

@@ -164,6 +164,17 @@ def test_a_bot_that_refuses_old_models_is_foretold(bot_place: BotPlace, tmp_path
     assert "max_age" not in done.stderr
 
 
+def test_models_that_the_user_left_are_foretold(bot_place: BotPlace, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    (folder / "BTC" / "memory.json").write_text("{}")
+    said = "BTC/memory.json stand in the bot's folder before the first training"
+    done = bot_place.call("start", "--config", config(bot_place, folder), "--dry-run")
+    assert done.status == 0, done.stderr
+    assert said not in done.stderr
+    done = bot_place.call("start", "--config", config(bot_place, folder, delete=["memory.txt"]), "--dry-run")
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
