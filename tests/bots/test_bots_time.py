@@ -55,6 +55,24 @@ while True:
     print(json.dumps({{"helper": round(float(when) - began, 2), "at": round(time.time() - began, 2)}}), flush=True)
 """
 
+SIGNALLED = f"""
+import json, os, signal, sys, time
+import requests
+
+began = time.time()
+def ring(number, frame):
+    requests.get("{URL}", timeout=10).raise_for_status()
+    print(json.dumps({{"rang": round(time.time() - began, 2)}}), flush=True)
+signal.signal(signal.SIGUSR1, ring)
+if os.fork() == 0:
+    time.sleep(600)
+    os.kill(os.getppid(), signal.SIGUSR1)
+    time.sleep(86_400)
+time.sleep(1800)
+print(json.dumps({{"slept": round(time.time() - began, 2)}}), flush=True)
+time.sleep(86_400)
+"""
+
 TICKS = """
 import time
 while True:
@@ -68,6 +86,7 @@ def runs(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> tuple
     sections = [
         bot("threads", folder, script(folder, THREADS, "threads.py")),
         bot("talker", folder, script(folder, HEARS_A_HELPER, "talker.py")),
+        bot("signalled", folder, script(folder, SIGNALLED, "signalled.py")),
         bot("ticks", folder, script(folder, TICKS, "ticks.py")),
     ]
     script(folder, HELPER, "helper.py")
@@ -75,7 +94,7 @@ def runs(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return bot_place.complete(config), bot_place.complete(config)
 
 
-@pytest.mark.parametrize("component", ["threads", "talker"])
+@pytest.mark.parametrize("component", ["threads", "talker", "signalled"])
 def test_what_they_say_is_the_same_again(runs: tuple[BotRun, BotRun], component: str) -> None:
     first, again = runs
     assert first.said(component)
@@ -102,3 +121,9 @@ def test_a_helper_that_lives_on_is_heard_in_time(runs: tuple[BotRun, BotRun]) ->
     for number, line in enumerate(said, 1):
         assert line["helper"] == pytest.approx(600 * number, abs=2)
         assert line["at"] == pytest.approx(line["helper"], abs=2)
+
+
+def test_a_signal_is_heard_in_a_sleep_which_then_goes_on(runs: tuple[BotRun, BotRun]) -> None:
+    rang, slept = runs[0].said("signalled")
+    assert rang["rang"] == pytest.approx(600.05, abs=0.02)
+    assert slept["slept"] == pytest.approx(1800, abs=0.02)
