@@ -204,6 +204,8 @@ def _causes(a: Run, b: Run) -> Iterator[str]:
     for component in one.components:
         if digests.get(component.name, component.digest) != component.digest:
             yield f"component {component.name} differs: its files, or the packages of its interpreter"
+    if one.trainer_digest != other.trainer_digest:
+        yield "the trainer differs: its files, the packages of its interpreter, or the models that were given"
     yield from _configuration_causes(a.configuration, b.configuration)
 
 

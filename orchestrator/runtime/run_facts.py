@@ -39,6 +39,7 @@ def first_manifest(plan: RunPlan, started_at: str) -> RunManifest:
         exchange=plan.market.exchange,
         execution=plan.execution.exchange,
         components=component_manifests(plan, {}),
+        trainer_digest="" if plan.training is None else plan.training.digest,
         started_at=started_at,
         identity=plan.identity,
         notes=plan.notes,
