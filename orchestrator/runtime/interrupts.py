@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -36,10 +39,12 @@ class Interrupts:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
 
-    def _note(self, _signum: int, _frame: FrameType | None) -> None:
+    def _note(self, signum: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count == 1:
             self._first_ns = wall_clock.monotonic_ns()
+            if signum == signal.SIGINT:
+                _say_that_it_stops()
 
     def stop(self) -> None:
         """Count one more, as if a signal had come; for `replay control stop`."""
@@ -48,3 +53,10 @@ class Interrupts:
     def has_lasted(self, seconds: float) -> bool:
         """Return whether the first interrupt is longer ago than that."""
         return self.count > 0 and wall_clock.monotonic_ns() - self._first_ns > seconds * 1e9
+
+
+def _say_that_it_stops() -> None:
+    # Written past Python's own buffers: this may stand in the middle of any other line that is being written.
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no stderr, or a terminal that is gone
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), b"\nstopping; Ctrl+C again ends it now\n")

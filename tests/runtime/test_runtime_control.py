@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -144,6 +145,24 @@ class TestInterrupts:
                 os.kill(os.getpid(), signum)
                 assert wait_until(lambda count=count: interrupts.count == count, 5)  # type: ignore[misc]
         assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+
+    @pytest.mark.parametrize(("signum", "said"), [(signal.SIGINT, 1), (signal.SIGTERM, 0)])
+    def test_the_first_ctrl_c_is_answered_on_a_terminal(
+        self, signum: signal.Signals, said: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terminal, line = os.openpty()
+        with os.fdopen(line, "w") as stderr, os.fdopen(terminal, "rb", buffering=0) as screen:
+            monkeypatch.setattr(sys, "stderr", stderr)
+            with Interrupts() as interrupts:
+                for count in (1, 2):
+                    os.kill(os.getpid(), signum)
+                    assert wait_until(lambda count=count: interrupts.count == count)  # type: ignore[misc]
+            stderr.write("end")
+            stderr.flush()
+            shown = b""
+            while not shown.endswith(b"end"):
+                shown += screen.read(1000)
+        assert shown.count(b"stopping; Ctrl+C again ends it now") == said
 
     def test_handlers_are_restored_after_an_error_too(self) -> None:
         before = signal.getsignal(signal.SIGINT)
