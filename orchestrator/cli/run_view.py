@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import click
 import msgspec
@@ -31,8 +33,45 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
         for note in plan.notes:
             click.echo(f"note: {note}", err=True)
         click.echo(f"run: {plan.directory}", err=True)
-    with show_progress(plan, is_quiet=is_quiet) as show:
-        result = run_replay(plan, environment=dict(os.environ), show=show)
+    with _LateInterrupts() as late:
+        with show_progress(plan, is_quiet=is_quiet) as show:
+            result = run_replay(plan, environment=dict(os.environ), show=late.after_first(show))
+        late.are_ignored = True
+        _present_end(plan, result, is_quiet=is_quiet, as_json=as_json)
+    return result.exit_status
+
+
+class _LateInterrupts:
+    """Ignores Ctrl+C when a run has ended: run.json says how it did, and the exit status must say the same.
+
+    While the run goes on it handles Ctrl+C itself; what comes before it has begun ends the command as always.
+    """
+
+    def __init__(self) -> None:
+        self.are_ignored = False
+
+    def __enter__(self) -> Self:
+        self._previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def after_first(self, show: Callable[[Status], None]) -> Callable[[Status], None]:
+        """Return what shows the same; the first time it does, a run has begun, which ends with its own handler."""
+
+        def show_and_note(status: Status) -> None:
+            self.are_ignored = True
+            show(status)
+
+        return show_and_note
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if not self.are_ignored:
+            signal.default_int_handler(signum, frame)
+
+
+def _present_end(plan: RunPlan, result: RunResult, *, is_quiet: bool, as_json: bool) -> None:
     for note in result.notes:
         click.echo(f"warning: {note}", err=True)
     facts = read_bot_facts(plan.directory)
@@ -50,7 +89,6 @@ def present_run(plan: RunPlan, *, is_quiet: bool, as_json: bool) -> int:
     if not is_quiet and result.exit_status == 0:
         for hint in _hints(plan, result):
             click.echo(f"hint: {hint}", err=True)
-    return result.exit_status
 
 
 @contextmanager
