@@ -205,7 +205,7 @@ def _pace(settings: Settings, bots: list[ComponentSettings]) -> Iterator[Check]:
         yield Check(
             "check",
             "pace",
-            f"{' and '.join(natural)} run at natural pace, some 60 to 100 times real time: {days:g} days take hours; "
+            f"{' and '.join(natural)} run at natural pace, some 30 to 100 times real time: {days:g} days take hours; "
             "`replay pace CONFIG` proposes a burst",
         )
 
