@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.analysis.context import MarketContext
 from orchestrator.analysis.formats import whole_days
+from orchestrator.analysis.liquidations import liquidations_told
 from orchestrator.analysis.metrics import DAYS_MIN, Remark
 from orchestrator.runs.bot_facts import read_bot_facts
 from orchestrator.runs.bot_remarks import bot_remarks
@@ -36,6 +37,7 @@ def _warnings(run: Run, context: MarketContext | str) -> Iterator[str]:
     if run.status in _ENDS:
         yield _ENDS[run.status] + (f": {run.manifest.reason}" if run.manifest.reason else "")
     yield from _damage(run)
+    yield from liquidations_told(run.orders)
     yield from _training(run)
     bots = _names_of_bots(run)
     for component in run.manifest.components:

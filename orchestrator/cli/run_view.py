@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from orchestrator.analysis.headline import Headline, headline_of
+from orchestrator.analysis.liquidations import liquidations_told
 from orchestrator.protocol import Status
 from orchestrator.runs.bot_facts import BotFacts, read_bot_facts
 from orchestrator.runs.bot_remarks import bot_remarks
@@ -78,6 +79,9 @@ def _present_end(plan: RunPlan, result: RunResult, *, is_quiet: bool, as_json: b
     for remark in bot_remarks(facts) if facts is not None else ():
         if remark.level == "warning" or not is_quiet:
             click.echo(f"{remark.level}: {remark.text}", err=True)
+    if result.sequences and plan.settings.account.kind != "spot":
+        for told in liquidations_told(open_run(plan.directory).orders):
+            click.echo(f"warning: {told}", err=True)
     _explain_end(plan, result)
     headline = _headline(plan) if result.sequences else None
     if as_json:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.measure import measure
-from orchestrator.analysis.metrics import Metrics, encode_metrics
+from orchestrator.analysis.metrics import Metrics, Remark, encode_metrics
 from orchestrator.analysis.page import report_page
 from orchestrator.analysis.sources import compare_sources
 from orchestrator.analysis.study import Study, study_run
@@ -332,6 +332,14 @@ def test_another_exchange_in_the_cache_is_compared(tmp_path: Path) -> None:
     assert found.correlation == pytest.approx(1.0)
     assert len(found.worst) == 10
     remarks = remarks_of(made.study().run, context._replace(sources=(found,)), 40, 40)
+    run = made.study().run
+    closing = {"component": "exchange", "reason": "liquidation of account main", "state": "accepted"}
+    closings = [{**closing, "client_order_id": f"exchange-{n}", "ts": Decimal(n * 3_600)} for n in (1, 2)]
+    run.__dict__["orders"] = [*run.orders, *closings]
+    assert remarks_of(run, context, 40, 40)[0] == Remark(
+        level="warning",
+        text="the exchange liquidated account main: 2 orders, the first at 1970-01-01T01:00:00Z",
+    )
     assert "candles of kraken lie up to 0.99% from those replayed" in remarks[0].text
     coarse = store_series(
         made.cache, series_key("coinbase", "BTC", "USD", "4h"), candles.take(slice(0, None, 4))
