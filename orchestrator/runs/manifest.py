@@ -69,7 +69,7 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = ""  # whose candles components saw
     execution: str = ""  # whose candles filled orders and marked equity
     components: tuple[ComponentManifest, ...] = ()
-    trainer_digest: str = ""  # of the trainer's files and packages, or of given models; empty without training
+    trainer_digest: str = ""  # of the trainer's files and packages, or of given models; empty if none
     counts: Counts = Counts()
     started_at: str = ""
     wall_seconds: float = 0.0
