@@ -7,10 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.config import parse_date_ns
-from tests.bots.running import BotPlace, BotRun, bot, script, tree
+from orchestrator.market.cache import entries_of, read_series, store_series
+from orchestrator.market.series import series_key
+from tests.bots.running import TIMEFRAME, BotPlace, BotRun, bot, script, tree
 
 HOUR = 3_600
 START = parse_date_ns("2024-01-02") // 10**9
@@ -37,7 +40,8 @@ if mode == "fail_later" and began > 1704153600 + 3 * 3600:
 rows.sort()
 if mode != "nothing":
     with open("memory.json", "w") as f:
-        json.dump({"coin": coin, "rows": len(rows), "last": rows[-1], "began": began,
+        json.dump({"coin": coin, "rows": len(rows), "sum": sum(float(row[2]) for row in rows),
+                   "last": rows[-1], "began": began,
                    "was_there": os.path.exists("memory.txt"), "ended": time.time() - began}, f)
 """
 
@@ -124,6 +128,20 @@ def test_a_bot_is_stopped_trained_on_the_past_alone_and_started_again(
     again = bot_place.complete(path, "--retrain", PYTHONHASHSEED="4")
     assert again.digest == run.digest
     assert memory(again, "ETH", times[1]) == memory(run, "ETH", times[1])
+
+
+def test_changed_candles_leave_every_earlier_model_as_it_was(own_place: BotPlace, tmp_path: Path) -> None:
+    path = config(own_place, folder_of(tmp_path), hours=5)
+    times = [START, START + 2 * HOUR, START + 4 * HOUR]
+    plain = own_place.complete(path)
+    key = series_key("synthetic", "BTC", "USDT", TIMEFRAME)
+    candles = read_series(own_place.cache / key.folder, entries_of(own_place.cache, key))
+    factor = np.where(candles.open_times_ns >= times[1] * 10**9, 3.0, 1.0)
+    prices = {name: getattr(candles, name) * factor for name in ("open", "high", "low", "close")}
+    store_series(own_place.cache, key, candles._replace(**prices), replace=True)
+    changed = own_place.complete(path, "--retrain")
+    are_equal = [memory(changed, "BTC", time) == memory(plain, "BTC", time) for time in times]
+    assert are_equal == [True, True, False]
 
 
 def test_a_trainer_that_fails_leaves_the_old_model_where_the_bot_looks(
