@@ -176,7 +176,10 @@ class BotFloor:
             answer = self._venues.answer(call.request, desk)
             own_time_ns += self._request_latency_ns if answer.takes_ns is None else answer.takes_ns
         self._granted.add(process)
-        has_open_orders = self._exchange.has_open_orders(component.account)
+        # Who never trades waits for no order: the turns of a thinker, which a burst keeps in step with the ticks,
+        # may not depend on what a trader on the same account has open.
+        is_trading = self._requests.has_traded(process.place)
+        has_open_orders = is_trading and self._exchange.has_open_orders(component.account)
         commands.append(GrantTurn(process, own_time_ns, self._horizon_ns(process), has_open_orders, answer))
 
     def _turn(self, process: BotProcess) -> Turn:

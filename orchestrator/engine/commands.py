@@ -41,7 +41,7 @@ class GrantTurn(_Command, frozen=True, gc=False):
     process: BotProcess
     sim_time_ns: int  # its own time from now on
     horizon_ns: int  # a sleep that ends by then needs no message
-    has_open_orders: bool  # of its account
+    has_open_orders: bool  # of its account, if it trades
     answer: Any  # of an exchange; None: it had asked for none
 
 

@@ -83,6 +83,10 @@ class RequestDesk:
             expire_time_ns=order.expire_time_ns,
         )
 
+    def has_traded(self, place: int) -> bool:
+        """Return whether a component has ever placed, changed or ended an order."""
+        return bool(self._orders[place] or self._changes[place])
+
     def change(
         self, place: int, change: CancelOrder | ReplaceOrder, sim_time_ns: int
     ) -> CancelRequested | ReplaceRequested:

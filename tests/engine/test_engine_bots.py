@@ -232,6 +232,25 @@ def test_who_goes_on_at_the_same_time_keeps_the_turn() -> None:
     assert shown(floor.until_granted())[:2] == (1, 0)
 
 
+def test_who_never_trades_is_not_concerned_by_the_orders_of_others() -> None:
+    floor = Floor(("thinker", 1, True), ("trader", 1, True))
+    floor.start(0, 1)
+    floor.until_granted()
+    floor.sleep(first(0), 0, 65.1)  # while the order of the other is on its way
+    floor.until_granted()
+    floor.ask(first(1), 65, Buy("1"))
+    grant = floor.until_granted()
+    assert (grant.process, grant.has_open_orders) == (first(1), True)
+    floor.sleep(first(1), 65.05, 65.15)
+    grants = [floor.until_granted()]
+    floor.sleep(first(0), 65.1, 70)
+    grants.append(floor.until_granted())
+    assert [(grant.process, grant.has_open_orders) for grant in grants] == [
+        (first(0), False),
+        (first(1), True),
+    ]
+
+
 def test_an_order_is_placed_at_the_time_of_the_request_and_fills_after_its_latency() -> None:
     floor = Floor(("trader", 1, True))
     floor.start(0)
