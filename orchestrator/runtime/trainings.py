@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from orchestrator.durations import NS_PER_SECOND
 from orchestrator.engine.trainings import TrainingOutcome
-from orchestrator.errors import ComponentError, ConfigError, DataError, InvariantError
+from orchestrator.errors import ComponentError, DataError
 from orchestrator.market.candles import Columns, time_text
 from orchestrator.market.market import Market
 from orchestrator.protocol import TrainedModel
 from orchestrator.runs.layout import write_failure
-from orchestrator.runs.source_files import digest_of_folder
+from orchestrator.runtime.bot_models import BotModels
 from orchestrator.runtime.bot_run import BotRun
-from orchestrator.runtime.bot_trainers import BotTrainers
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.supervisor import ComponentExited
 from orchestrator.runtime.trainer_jobs import Job, run_jobs
 from orchestrator.runtime.training_plan import GivenModel, TrainingPlan
 from orchestrator.runtime.transport import Endpoints
-from orchestrator.training.bot_folder import copy_into, folder_of, matches, remove_matches
 from orchestrator.training.cache import TrainingCache
 from orchestrator.training.key import TrainingInputs, data_digest, input_digest
 from orchestrator.training.manifest import TrainingManifest
@@ -85,14 +81,14 @@ class Trainings:
         self._store = ModelStore(plan.directory)
         self._cache = TrainingCache(plan.home.cache, is_read=training.is_cache_read)
         self._in_use: dict[str, TrainedModel] = {}
-        self._bot_trainers = self._make_bot_trainers(bots)
+        self._bot_models = BotModels(plan, training, bots, endpoints) if training.settings.is_bot else None
         self._inputs = TrainingInputs(
             trainer_digest=training.digest,
             code_version=plan.code_version,
             seed=plan.settings.seed,
             currency=plan.settings.account.currency,
             market=f"{plan.market.exchange} {plan.market.quote} {plan.market.timeframe}",
-            venues=self._venues_text(),
+            venues="" if self._bot_models is None else self._bot_models.venues_text,
             folder="",
         )
 
@@ -159,11 +155,11 @@ class Trainings:
     ) -> tuple[TrainingOutcome, ...] | None:
         settings = self._plan.settings
         window = window_at(self._training.settings, settings.start_ns, settings.end_ns, sim_time_ns)
-        if self._bot_trainers is not None:
+        if self._bot_models is not None:
             begin_ns = min(self._market.coin_begin_ns(coin) for coin in self._market.coins)
             window = window._replace(train_from_ns=max(begin_ns, window.train_from_ns))
             for coin in coins:
-                remove_matches(self._bot_folder(coin), self._training.settings.delete or ())
+                self._bot_models.clean(coin)
         candles = data_digest(self._candles, self._market.coins, window)
         jobs = [self._job(coin, window, candles) for coin in coins]
         found = {job.coin: self._cache.take(job.input_digest, job.output) for job in jobs}
@@ -171,9 +167,9 @@ class Trainings:
         try:
             if open_jobs and not self._run(open_jobs, may_go_on):
                 return None
-            if self._bot_trainers is not None:
+            if self._bot_models is not None:
                 for job in jobs:
-                    self._exchange_files(job, found[job.coin])
+                    self._bot_models.exchange_files(job, found[job.coin])
             for job in open_jobs:  # whose failure ended the others is the one that is told
                 if job.failure is not None and job.exited is not None and not self._is_patient:
                     self._failed(job, window, job.failure)
@@ -183,8 +179,8 @@ class Trainings:
                 self._store.discard(job.coin, job.train_until)
 
     def _run(self, jobs: list[Job], may_go_on: Callable[[], bool]) -> bool:
-        if self._bot_trainers is not None:
-            return self._bot_trainers.run(jobs, may_go_on)
+        if self._bot_models is not None:
+            return self._bot_models.run(jobs, may_go_on)
         return run_jobs(
             jobs,
             self._training,
@@ -201,6 +197,7 @@ class Trainings:
 
     def _job(self, coin: str, window: Window, candles: str) -> Job:
         train_until = window.train_until_ns // NS_PER_SECOND
+        folder = "" if self._bot_models is None else self._bot_models.folder_digest(coin)
         return Job(
             coin=coin,
             name=f"trainer-{coin}-{train_until}",
@@ -208,7 +205,7 @@ class Trainings:
             output=self._store.stage(coin, train_until),
             input_digest=input_digest(
                 self._training.settings,
-                self._inputs._replace(folder=self._folder_digest(coin)),
+                self._inputs._replace(folder=folder),
                 coin,
                 window,
                 candles,
@@ -276,8 +273,8 @@ class Trainings:
                 f"{what}{no_model}; see logs/{job.name}.log",
                 component=job.name,
             )
-        if self._bot_trainers is not None:
-            self._restore(job.coin, Path(old.path))
+        if self._bot_models is not None:
+            self._bot_models.restore(job.coin, Path(old.path))
         self._log.warning("training_failed", coin=job.coin, train_until=job.train_until, reason=failure)
         self.notes.append(f"{what}; the model of {time_text(old.train_until_ns)} stays in use")
         return TrainingOutcome(
@@ -287,60 +284,6 @@ class Trainings:
             state="kept",
             model=old,
         )
-
-    # ------------------------------------------------------------------ trainers that know nothing of Replay
-
-    def _make_bot_trainers(self, bots: BotRun | None) -> BotTrainers | None:
-        settings = self._training.settings
-        if not settings.is_bot:
-            return None
-        if bots is None or self._endpoints.directory is None:
-            raise ConfigError("unmodified trainers need Unix sockets, which this system does not have")
-        return BotTrainers(
-            self._plan,
-            settings,
-            command=self._training.command,
-            workdir=self._training.workdir,
-            bots=bots,
-            sockets=self._endpoints.directory,
-        )
-
-    def _bot_folder(self, coin: str) -> Path:
-        if self._bot_trainers is None:
-            raise InvariantError("a folder of a bot was asked for in a run without unmodified trainers")
-        return folder_of(self._bot_trainers.copy, self._training.settings, coin)
-
-    def _venues_text(self) -> str:
-        if self._bot_trainers is None:
-            return ""
-        identity = self._plan.settings.identity()
-        parts = {key: identity.get(key) for key in ("venue", "bots", "instrument")}
-        return msgspec.json.encode(parts, order="sorted").decode()
-
-    def _folder_digest(self, coin: str) -> str:
-        if self._bot_trainers is None:
-            return ""
-        folder = self._bot_folder(coin)
-        return digest_of_folder(folder).digest if folder.is_dir() else "none"
-
-    def _exchange_files(self, job: Job, cached: TrainingManifest | None) -> None:
-        # A model of the cache goes into the bot's folder; what a trainer has left there becomes the model.
-        folder, leave = self._bot_folder(job.coin), self._training.settings.leave or ()
-        if cached is not None:
-            copy_into(job.output, folder, cached.files)
-            return
-        found = matches(folder, leave)
-        missing = [pattern for pattern, paths in found.items() if not paths]
-        if missing and job.failure is None:
-            job.failure = f"ended with status 0 but did not leave {', '.join(missing)} in {folder}"
-        if job.failure is None:
-            names = {path.relative_to(folder).as_posix() for paths in found.values() for path in paths}
-            copy_into(folder, job.output, sorted(names))
-
-    def _restore(self, coin: str, model: Path) -> None:
-        folder = self._bot_folder(coin)
-        remove_matches(folder, self._training.settings.leave or ())
-        copy_into(model, folder, model_files(model))
 
     def _publish(self, manifest: TrainingManifest, state: str) -> TrainingOutcome:
         try:
