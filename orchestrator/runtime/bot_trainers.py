@@ -13,6 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
+
+from orchestrator.config import Settings
 from orchestrator.durations import NS_PER_DAY, NS_PER_SECOND
 from orchestrator.engine.bot_desk import BotDesk
 from orchestrator.engine.clock import Clock
@@ -157,7 +160,8 @@ class _Trainer:
         self._requests = RequestDesk((self._place,))
         report = BotReport()
         # Venues of its own: what it asks must not change what bots are answered, faults and limits included.
-        self._venues = BotExchange(make_venues(plan.settings, plan.market, plan.instruments), report)
+        venues = make_venues(_without_clock(plan.settings), plan.market, plan.instruments)
+        self._venues = BotExchange(venues, report)
         floor = TrainerFloor(self._answer, plan.settings.bots.request_latency_ns)
         component = BotComponent(
             place=0, name=job.name, folder=folder, burst=None, phase_ns=0, fails_run_on_exit=False
@@ -200,6 +204,23 @@ class _Trainer:
 
     def _handle(self, event: Input) -> list[Outcome]:
         return [o for o in self._exchange.handle(event) if not isinstance(o, SetTimer)]
+
+
+def _without_clock(settings: Settings) -> Settings:
+    # The venues' time stands still at the training: a quota that is used up would never come back, and the stamp
+    # of every signature would soon be ahead of it.
+    venues = {
+        name: msgspec.structs.replace(
+            venue,
+            rate_limits=False,
+            signatures="present" if venue.signatures == "verify" else venue.signatures,
+            api_key=None,
+            api_secret=None,
+            api_passphrase=None,
+        )
+        for name, venue in settings.venue.items()
+    }
+    return msgspec.structs.replace(settings, venue=venues)
 
 
 def _penniless_exchange(plan: RunPlan, account: str) -> Exchange:

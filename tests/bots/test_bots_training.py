@@ -156,6 +156,24 @@ def test_a_trainer_that_fails_leaves_the_old_model_where_the_bot_looks(
     assert run.said("thinker.3")
 
 
+def test_a_trainer_may_ask_as_often_as_its_own_time_allows(bot_place: BotPlace, tmp_path: Path) -> None:
+    # More than the quota of 30 seconds, within more than a minute of its own: venues have no clock that tells.
+    folder = folder_of(tmp_path)
+    asking = """
+import json, time
+import requests
+codes = set()
+for number in range(800):
+    asked = {"symbol": "BTC-USDT", "type": "1hour", "endAt": 1704153600 - number}
+    codes.add(requests.get("https://api.kucoin.com/api/v1/market/candles", asked, timeout=10).json()["code"])
+    time.sleep(0.1)
+json.dump({"began": 0, "codes": sorted(codes)}, open("memory.json", "w"))
+"""
+    script(folder, asking, "train.py")
+    run = bot_place.complete(config(bot_place, folder, hours=1))
+    assert memory(run, "BTC", START)["codes"] == ["200000"]
+
+
 @pytest.mark.parametrize(
     ("mode", "said"), [("nothing", "did not leave memory.json"), ("fail", "exited with status")]
 )
