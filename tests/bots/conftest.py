@@ -23,7 +23,7 @@ def bot_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotPlace]:
         coins=COINS,
         timeframe=TIMEFRAME,
         start_ns=parse_date_ns("2023-12-25"),
-        end_ns=parse_date_ns("2024-01-05"),
+        end_ns=parse_date_ns("2024-01-06"),
     )
     yield place
     is_clean = place.is_clean()
