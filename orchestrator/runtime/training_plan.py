@@ -13,8 +13,8 @@ from orchestrator.durations import NS_PER_SECOND, parse_duration_ns
 from orchestrator.errors import ConfigError, DataError
 from orchestrator.market.candles import time_text
 from orchestrator.market.market import Market
-from orchestrator.runs.identity import component_digest
 from orchestrator.runtime.launch import component_environment, resolve_command
+from orchestrator.runtime.trainer_digest import trainer_digest
 from orchestrator.training.bot_folder import folder_of, matches
 from orchestrator.training.manifest import TrainingManifest, read_training
 from orchestrator.training.model_files import files_digest, model_files
@@ -80,15 +80,16 @@ def plan_training(
     for timeframe in resolved.export or ():
         market.history(market.coins[0], timeframe, 1, settings.start_ns)  # refuses one that cannot be made
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
-    files = component_digest(command, place, python_path=tuple(place / path for path in paths if path))
+    files = trainer_digest(command, place, tuple(place / path for path in paths if path))
     return TrainingPlan(
         settings=resolved,
         command=command,
         workdir=workdir,
         digest=files.digest,
-        is_cache_read=not is_retraining,
+        # Of a trainer that is not wholly known, nobody knows whether it is the one that made a model.
+        is_cache_read=not is_retraining and not files.notes,
         notes=(
-            *(f"trainer: {note}" for note in files.notes),
+            *(f"trainer: {note}; so no model is taken from the cache" for note in files.notes),
             *_age_notes(resolved, settings),
             *_leftover_notes(resolved, workdir),
         ),
