@@ -116,17 +116,21 @@ class BotFloor:
             self._schedule(process, until_ns)
         return self._go_on()
 
-    def may_go_on(self, process: BotProcess) -> list[Command]:
-        """Let a blocked process go on, because what it waited for has happened; its own time may be later."""
+    def may_go_on(self, process: BotProcess, earliest_ns: int) -> list[Command]:
+        """Let a blocked process go on, because what it waited for has happened at a time; its own may be later."""
         call = self._processes.call_of(process)
         if call is None:
             return []
-        if call.sim_time_ns > self._clock.sim_time_ns:
-            if call.sim_time_ns <= self._sim_end_ns:
-                self._schedule(process, call.sim_time_ns)
-        else:
-            self._processes.schedule(process)  # an event that is queued for it does not count any more
+        from_ns = max(call.sim_time_ns, earliest_ns)
+        if call.until_ns is not None:
+            from_ns = min(from_ns, max(call.sim_time_ns, call.until_ns))
+        # An event that is queued for it, or a turn that it is to have, does not count any more.
+        self._processes.schedule(process)
+        self._turns.remove(process)
+        if from_ns <= self._clock.sim_time_ns:
             self._turns.add(self._turn(process))
+        elif from_ns <= self._sim_end_ns:
+            self._schedule(process, from_ns)
         return self._go_on()
 
     def breaks_off(self, process: BotProcess) -> bool:

@@ -58,12 +58,15 @@ class TrainerFloor:
             self._waiting[process] = max(call.until_ns, call.sim_time_ns)
         return self._go_on()
 
-    def may_go_on(self, process: BotProcess) -> list[Command]:
-        """Let a blocked process go on, because what it waited for has happened."""
+    def may_go_on(self, process: BotProcess, earliest_ns: int) -> list[Command]:
+        """Let a blocked process go on, because what it waited for has happened at a time; its own may be later."""
         call = self._processes.call_of(process)
         if call is None:
             return []
-        self._waiting[process] = call.sim_time_ns
+        from_ns = max(call.sim_time_ns, earliest_ns)
+        if call.until_ns is not None:
+            from_ns = min(from_ns, max(call.sim_time_ns, call.until_ns))
+        self._waiting[process] = from_ns
         return self._go_on()
 
     def breaks_off(self, process: BotProcess) -> bool:

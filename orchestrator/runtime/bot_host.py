@@ -64,7 +64,7 @@ class Floor(Protocol):
 
     def blocks(self, process: BotProcess, call: BotCall) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
 
-    def may_go_on(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
+    def may_go_on(self, process: BotProcess, earliest_ns: int) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
 
     def breaks_off(self, process: BotProcess) -> bool: ...  # noqa: D102 - as `BotFloor` has it
 
@@ -100,7 +100,11 @@ class _Process:
 
     def __init__(self, pid: int | None, sim_time_ns: int) -> None:
         self.pid = pid
+        self.started_pid: int | None = (
+            None  # what its parent started and waits for: itself, or a shell that runs it
+        )
         self.sim_time_ns = sim_time_ns  # its own time as of its last grant or call
+        self.has_open_orders = False  # as it was told last
         self.connection: int | None = None
         self.pending: BotMessage | None = None  # the call that it is blocked in
         self.queued: list[
@@ -205,10 +209,11 @@ class BotHost:
         # The children of its first process go with it.
         commands: list[Command] = []
         for process in [p for p in self._processes if p.place == component.place]:
-            pid = self._processes[process].pid
-            if pid is not None and process.path != _FIRST and is_process_alive(pid):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            known = self._processes[process]
+            for pid in {known.pid, known.started_pid} - {None} if process.path != _FIRST else ():
+                if pid is not None and is_process_alive(pid):
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
             commands += self._forget(process)
         if component.start_file is not None:  # it waits for its condition once more
             self._unstarted = sorted([*self._unstarted, component], key=lambda c: c.place)
@@ -268,7 +273,9 @@ class BotHost:
             case BotWait():
                 return self._wait(process, message)
             case BotSpawn():
-                self._spawn(process, message)
+                commands = self._spawn(process, message)
+                self._reply_at_once(known, message.t)
+                return commands
             case BotRefused():
                 self._report.refused(name, message.what, message.target, message.client, message.t)
         self._reply_at_once(known, message.t)
@@ -288,7 +295,7 @@ class BotHost:
             reply = BotReply(
                 now=now_ns,
                 horizon=self._clock.sim_time_ns,
-                open_orders=True,  # not looked up; the next answer says
+                open_orders=known.has_open_orders,  # nothing has happened since
             )
             self._line.reply(known.connection, reply)
 
@@ -332,7 +339,7 @@ class BotHost:
     ) -> list[Command]:
         known.pid, known.connection, known.pending = hello.pid, connection, hello
         self._by_connection[connection] = process
-        return self._floor.may_go_on(process)
+        return self._floor.may_go_on(process, known.sim_time_ns)
 
     def _block(
         self, process: BotProcess, message: BotMessage, until: int | None, request: Any = None
@@ -355,12 +362,21 @@ class BotHost:
         )
         return BotRequest(request, message.client, message.timeout)
 
-    def _spawn(self, parent: BotProcess, message: BotSpawn) -> None:
+    def _spawn(self, parent: BotProcess, message: BotSpawn) -> list[Command]:
         path = tuple(int(part) for part in message.process.split("."))
         child = BotProcess(parent.place, path)
-        if child not in self._processes:  # else it was faster than its parent's word
-            self._processes[child] = _Process(message.pid, message.t)
+        known = self._processes.get(child)
+        if known is None:
+            known = self._processes[child] = _Process(message.pid, message.t)
             self._floor.begins(child)
+        known.started_pid = message.pid
+        if known.sim_time_ns >= message.t or not isinstance(known.pending, BotHello):
+            return []
+        # It was faster than its parent's word: it begins when that was said, all the same.
+        known.sim_time_ns = message.t
+        commands = self._floor.ends(child)
+        self._floor.begins(child)
+        return commands + self._floor.blocks(child, BotCall(message.t, message.t))
 
     def _wait(self, parent: BotProcess, message: BotWait) -> list[Command]:
         known = self._processes[parent]
@@ -370,7 +386,7 @@ class BotHost:
 
     def _find(self, place: int, pid: int) -> BotProcess | None:
         for process, known in self._processes.items():
-            if process.place == place and known.pid == pid:
+            if process.place == place and pid in {known.pid, known.started_pid}:
                 return process
         return None
 
@@ -384,6 +400,7 @@ class BotHost:
         process, known = command.process, self._processes[command.process]
         message, known.pending = known.pending, None
         known.sim_time_ns = command.sim_time_ns
+        known.has_open_orders = command.has_open_orders
         if known.connection is None:
             return []  # it is gone, which is noticed where its end is
         common: dict[str, Any] = {
@@ -440,9 +457,17 @@ class BotHost:
         """Notice processes below a component's first one that have ended without a word."""
         commands: list[Command] = []
         for process, known in list(self._processes.items()):
-            if process.path == _FIRST or known.connection is not None or known.pid is None:
+            if process.path == _FIRST or known.pid is None:
                 continue
-            if not is_process_alive(known.pid):
+            started = known.started_pid
+            if (
+                started is not None
+            ):  # a shell goes on when a program that it runs has ended, and the other way round
+                if is_process_alive(started):
+                    continue
+                known.started_pid = None
+                commands += self._tell_of_end(process.place, started, known.sim_time_ns)
+            if known.connection is None and not is_process_alive(known.pid):
                 commands += self._forget(process)
         return commands
 
@@ -474,12 +499,22 @@ class BotHost:
             self._by_connection.pop(known.connection, None)
             self._line.drop(known.connection)
         commands: list[Command] = []
-        for parent, other in list(self._processes.items()):
-            is_waiting = isinstance(other.pending, BotWait) and other.pending.pid == known.pid
-            if is_waiting and parent.place == process.place:
-                other.has_waited_child_ended = True
-                commands += self._floor.may_go_on(parent)  # before time can move on
+        for pid in (known.pid, known.started_pid):
+            if pid is not None:
+                commands += self._tell_of_end(
+                    process.place, pid, known.sim_time_ns
+                )  # before time can move on
         return commands + self._floor.ends(process)
+
+    def _tell_of_end(self, place: int, pid: int, sim_time_ns: int) -> list[Command]:
+        # Who waits for a child goes on at the time that the child had reached: its last answer took time.
+        commands: list[Command] = []
+        for parent, other in list(self._processes.items()):
+            is_waiting = isinstance(other.pending, BotWait) and other.pending.pid == pid
+            if is_waiting and parent.place == place and not other.has_waited_child_ended:
+                other.has_waited_child_ended = True
+                commands += self._floor.may_go_on(parent, sim_time_ns)
+        return commands
 
     def stuck(self) -> tuple[tuple[str, int | None], ...]:
         """Return the component and pid of every process that is at work or starting."""

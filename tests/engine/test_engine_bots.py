@@ -310,11 +310,38 @@ def test_a_parent_that_waits_goes_on_when_its_child_is_gone() -> None:
     floor.commands += floor.bots.blocks(first(0), BotCall(at(3), at(200)))  # its own time is ahead
     floor.commands += floor.bots.blocks(child, BotCall(T0, T0))
     floor.until_granted()
-    floor.commands += floor.bots.may_go_on(first(0))
+    floor.commands += floor.bots.may_go_on(first(0), T0)
     floor.commands += floor.bots.ends(child)
     assert shown(floor.until_granted())[:2] == (0, 3)
     floor.sleep(first(0), 3, 250)
     assert shown(floor.until_granted())[:2] == (0, 250)  # what it was to wake up for before is forgotten
+
+
+@pytest.mark.parametrize(("until", "goes_on"), [(None, 4), (200, 4), (2, 2)])
+def test_a_parent_goes_on_at_the_time_that_its_child_had_reached(until: float | None, goes_on: float) -> None:
+    floor = Floor(("bot", 1, True))
+    floor.start(0)
+    floor.until_granted()
+    child = BotProcess(0, (0, 1))
+    floor.bots.begins(child)
+    floor.sleep(first(0), 1, until)
+    floor.commands += floor.bots.may_go_on(first(0), at(4))
+    floor.commands += floor.bots.ends(child)
+    assert shown(floor.until_granted())[:2] == (0, goes_on)
+
+
+def test_a_turn_that_was_to_come_is_given_once() -> None:
+    floor = Floor(("bot", 1, True))
+    floor.start(0)
+    floor.until_granted()
+    child = BotProcess(0, (0, 1))
+    floor.bots.begins(child)
+    floor.sleep(first(0), 0, 0)
+    floor.commands += floor.bots.may_go_on(first(0), T0)
+    floor.commands += floor.bots.ends(child)
+    assert shown(floor.until_granted())[:2] == (0, 0)
+    floor.sleep(first(0), 0, 10)
+    assert shown(floor.until_granted())[:2] == (0, 10)
 
 
 def test_one_that_is_gone_is_never_granted_anything() -> None:

@@ -59,9 +59,9 @@ def test_who_waits_for_a_child_goes_on_at_its_end() -> None:
     it = floor()
     it.begins(CHILD)
     assert it.blocks(FIRST, BotCall(T, None)) == []
-    assert it.may_go_on(FIRST) == []  # the child is at work
+    assert it.may_go_on(FIRST, T + 5) == []  # the child is at work
     turn = granted(it.ends(CHILD))
-    assert (turn.process, turn.sim_time_ns) == (FIRST, T)
-    assert it.may_go_on(FIRST) == []  # it has no call
+    assert (turn.process, turn.sim_time_ns) == (FIRST, T + 5)
+    assert it.may_go_on(FIRST, T + 5) == []  # it has no call
     assert it.ends(FIRST) == []
     assert not it.is_any_at_work
