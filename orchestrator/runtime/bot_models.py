@@ -11,6 +11,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.runs.source_files import digest_of_folder
 from orchestrator.runtime.bot_run import BotRun
 from orchestrator.runtime.bot_trainers import BotTrainers
+from orchestrator.runtime.bot_venues import told_fees
 from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.trainer_jobs import Job
 from orchestrator.runtime.training_plan import TrainingPlan
@@ -56,6 +57,7 @@ class BotModels:
         )
         identity = plan.settings.identity()
         parts = {key: identity.get(key) for key in ("venue", "bots", "instrument")}
+        parts["fees"] = [str(bps) for bps in told_fees(plan.settings.execution_model.resolved())]
         self.venues_text = msgspec.json.encode(parts, order="sorted").decode()
 
     def run(self, jobs: list[Job], may_go_on: Callable[[], bool]) -> bool:
@@ -78,6 +80,10 @@ class BotModels:
         """
         folder, leave = self._folder(job.coin), self._settings.leave or ()
         if cached is not None:
+            if [self._folder(coin) for coin in self._settings.coins or ()].count(folder) == 1:
+                remove_matches(
+                    folder, leave
+                )  # the model is all that they name; its trainer has removed the rest
             copy_into(job.output, folder, cached.files)
             return
         found = matches(folder, leave)

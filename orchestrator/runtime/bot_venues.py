@@ -11,7 +11,7 @@ from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.market.market import Market
 from orchestrator.venues.venues import Venues
 
-__all__ = ["make_venues"]
+__all__ = ["make_venues", "told_fees"]
 
 
 def make_venues(settings: Settings, market: Market, instruments: Mapping[str, Instrument]) -> Venues:
@@ -22,7 +22,7 @@ def make_venues(settings: Settings, market: Market, instruments: Mapping[str, In
     ConfigError
         If one is not known, or its settings cannot be used.
     """
-    maker_bps, taker_bps = _fees(settings.execution_model.resolved())
+    maker_bps, taker_bps = told_fees(settings.execution_model.resolved())
     return Venues(
         settings.venue,
         market=market,
@@ -34,8 +34,8 @@ def make_venues(settings: Settings, market: Market, instruments: Mapping[str, In
     )
 
 
-def _fees(model: ExecutionModelSettings) -> tuple[Decimal, Decimal]:
-    # What bots are told; with tiers, those of a customer who has not traded yet.
+def told_fees(model: ExecutionModelSettings) -> tuple[Decimal, Decimal]:
+    """Return what bots are told of maker and taker fees, bp; with tiers, those of who has not traded yet."""
     if model.fee_tiers is not None:
         return model.fee_tiers[0].maker_bps, model.fee_tiers[0].taker_bps
     both = model.fee_bps if model.fee_bps is not None else Decimal(0)

@@ -174,6 +174,30 @@ json.dump({"began": 0, "codes": sorted(codes)}, open("memory.json", "w"))
     assert memory(run, "BTC", START)["codes"] == ["200000"]
 
 
+def test_a_model_of_the_cache_takes_the_place_of_all_that_its_trainer_has_removed(
+    bot_place: BotPlace, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path)
+    keeping_one = """
+import glob, json, os, time
+for old in glob.glob("part-*.txt"):
+    os.remove(old)
+open(f"part-{int(time.time())}.txt", "w").close()
+json.dump({"began": int(time.time())}, open("memory.json", "w"))
+"""
+    script(folder, keeping_one, "train.py")
+    path = config(bot_place, folder, leave=["memory.json", "part-*.txt"])
+    cold = bot_place.complete(path)
+    warm = bot_place.complete(path)
+    assert [e["is_from_cache"] for e in warm.events() if e["event"] == "training"] == [True] * 2
+    found = [sorted(p.name for p in (run.copy() / "BTC").glob("part-*")) for run in (cold, warm)]
+    assert found == [[f"part-{START + 2 * HOUR}.txt"]] * 2
+    # What an exchange says of fees may decide a model.
+    path.write_text(path.read_text() + "\n[execution_model]\nfee_bps = 7\n")
+    other = bot_place.complete(path)
+    assert [e["is_from_cache"] for e in other.events() if e["event"] == "training"] == [False] * 2
+
+
 @pytest.mark.parametrize(
     ("mode", "said"), [("nothing", "did not leave memory.json"), ("fail", "exited with status")]
 )
