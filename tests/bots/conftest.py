@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.config import parse_date_ns
 from orchestrator.market.synthetic import synthesize
-from tests.bots.running import COINS, TIMEFRAME, BotPlace
+from tests.bots.running import COINS, TIMEFRAME, BotPlace, Shared
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,13 @@ def bot_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotPlace]:
     left = f"left: processes {place.processes()}, sockets {place.socket_files()}"
     place.close()
     assert is_clean, left
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shared:
+    """Return what is made once for all workers of this session."""
+    base = tmp_path_factory.getbasetemp()
+    return Shared(base if worker_id == "master" else base.parent)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
 import shutil
 import tomllib
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -117,6 +120,35 @@ def rewritten(config: Path, name: str, **changes: Any) -> Path:
     path = config.with_name(name)
     path.write_text(tomli_w.dumps(document))
     return path
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Shared:
+    """What one worker of the test session made and all of them read: runs are dear.
+
+    Parameters
+    ----------
+    folder
+        The same one for all workers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def once(self, name: str, make: Callable[[], list[Any]]) -> list[Any]:
+        """Return what `make` returned in the worker that came first: values of JSON."""
+        path = self._folder / f"shared-{name}.json"
+        with _locked(path.with_suffix(".lock")):
+            if not path.exists():
+                path.write_text(json.dumps(make()))
+        values: list[Any] = json.loads(path.read_text())
+        return values
 
 
 def tree(folder: Path) -> dict[str, str]:

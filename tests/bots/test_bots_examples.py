@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.bots.running import BotPlace, BotRun, examples, rewritten, tree
+from tests.bots.running import BotPlace, BotRun, Shared, examples, rewritten, tree
 from tests.replay.running import RESULT_FILES
 
-DAY = ("--start-date", "2024-01-01", "--end-date", "2024-01-02", "--timeframe", "15m")
+SPAN = ("--start-date", "2024-01-01", "--end-date", "2024-01-01T14:00", "--timeframe", "15m")
 EAGER = {"trade_usd": 900.0, "buy_level": 3, "sell_level": 3, "take_profit_pct": 0.5}  # trades on most days
 
 
@@ -25,10 +25,15 @@ class Replayed(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def replayed(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
-    config = examples(tmp_path_factory.mktemp("user") / "mybot", **EAGER)
-    before = tree(config.parent)
-    return Replayed(config, before, bot_place.complete(config, *DAY, PYTHONHASHSEED="1"))
+def replayed(bot_place: BotPlace, shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    def make() -> list[Any]:
+        config = examples(tmp_path_factory.mktemp("user") / "mybot", **EAGER)
+        before = tree(config.parent)
+        run = bot_place.complete(config, *SPAN, PYTHONHASHSEED="1")
+        return [str(config), before, str(run.directory)]
+
+    config, before, directory = shared.once("examples", make)
+    return Replayed(Path(config), before, BotRun(Path(directory)))
 
 
 def test_they_trade(replayed: Replayed) -> None:
@@ -51,7 +56,7 @@ def test_the_users_folder_stays_as_it_was(replayed: Replayed) -> None:
 
 @pytest.mark.parametrize("hash_seed", ["2", "random"])
 def test_a_repetition_is_the_same(bot_place: BotPlace, replayed: Replayed, hash_seed: str) -> None:
-    again = bot_place.complete(replayed.config, *DAY, PYTHONHASHSEED=hash_seed)
+    again = bot_place.complete(replayed.config, *SPAN, PYTHONHASHSEED=hash_seed)
     for name in RESULT_FILES:
         assert (again.directory / name).read_bytes() == (replayed.run.directory / name).read_bytes(), name
     assert again.digest == replayed.run.digest
@@ -68,12 +73,11 @@ def test_verify_finds_a_run_equal(bot_place: BotPlace, replayed: Replayed) -> No
 
 
 @pytest.mark.slow
-def test_bursts_trade_as_the_natural_pace_does(bot_place: BotPlace, replayed: Replayed) -> None:
+def test_bursts_trade_as_the_natural_pace_does(bot_place: BotPlace, tmp_path: Path) -> None:
     # A stretch of the day in which they trade: at natural pace they ask 25 times a second of the machine's time.
-    stretch = ("--start-date", "2024-01-01T04:40", "--end-date", "2024-01-01T05:20", "--timeframe", "15m")
+    stretch = ("--start-date", "2024-01-01T04:40", "--end-date", "2024-01-01T05:05", "--timeframe", "15m")
     as_it_is = {"pace": None, "burst": None, "phase": None}
-    folder = replayed.config.parent.with_name("natural") / "mybot"
-    config = examples(folder, **EAGER)
+    config = examples(tmp_path / "mybot", **EAGER)
     natural = rewritten(config, "natural.toml", thinker=as_it_is, trader=as_it_is)
     burst = bot_place.complete(config, *stretch)
     assert decisions(bot_place.complete(natural, *stretch, seconds=110)) == decisions(burst)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bots.running import BotPlace, BotRun, bot, program
+from tests.bots.running import BotPlace, BotRun, Shared, bot, program
 from tests.replay.running import RESULT_FILES
 
 FAULTS = {
@@ -28,8 +28,11 @@ def troubled(place: BotPlace, workdir: Path, faults: dict[str, float], **more: A
 
 
 @pytest.fixture(scope="module")
-def run(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
-    return troubled(bot_place, tmp_path_factory.mktemp("user"), FAULTS)
+def run(bot_place: BotPlace, shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
+    def make() -> list[Any]:
+        return [str(troubled(bot_place, tmp_path_factory.mktemp("user"), FAULTS).directory)]
+
+    return BotRun(Path(shared.once("faults", make)[0]))
 
 
 def test_the_same_seed_makes_the_same_trouble(bot_place: BotPlace, run: BotRun, workdir: Path) -> None:

@@ -13,7 +13,7 @@ from orchestrator.config import parse_date_ns
 from orchestrator.market.synthetic import synthesize
 from orchestrator.runs.reader import open_run
 from orchestrator.runtime.guardian import LOG_BYTES_MAX
-from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, bot, program
+from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, Shared, bot, program
 from tests.replay.running import RESULT_FILES, Finished
 
 START = 1_704_067_200.0
@@ -109,23 +109,26 @@ class Crowd(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def crowd(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
-    end_ns = parse_date_ns("2024-01-01T00:30")
-    synthesize(
-        bot_place.cache,
-        coins=("GONE",),
-        timeframe=TIMEFRAME,
-        start_ns=parse_date_ns("2023-12-25"),
-        end_ns=end_ns,
-    )
-    user = tmp_path_factory.mktemp("user")
+def crowd(bot_place: BotPlace, shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
+    def make() -> list[Any]:
+        alone, among, again, done = run_crowd(bot_place, tmp_path_factory.mktemp("user"))
+        return [*(str(run.directory) for run in (alone, among, again)), done]
+
+    *directories, done = shared.once("crowd", make)
+    alone, among, again = (BotRun(Path(directory)) for directory in directories)
+    return Crowd(alone, among, again, Finished(*done))
+
+
+def run_crowd(place: BotPlace, user: Path) -> Crowd:
+    start_ns, end_ns = parse_date_ns("2023-12-25"), parse_date_ns("2024-01-01T00:30")
+    synthesize(place.cache, coins=("GONE",), timeframe=TIMEFRAME, start_ns=start_ns, end_ns=end_ns)
     sections = [bot("good", folder_of(user, "good"), "misbehaving.py", "mind_ones_business")]
     more: dict[str, Any] = {
         "end": "2024-01-01T01:00",
         "coins": (*COINS, "GONE"),
         "bots": {"request_latency_ms": 500},
     }
-    alone = bot_place.complete(bot_place.bots(sections, **more))
+    alone = place.complete(place.bots(sections, **more))
     sections += [bot(mode, folder_of(user, mode), "misbehaving.py", mode) for mode in HARMLESS]
     sections += [
         bot(mode, folder_of(user, mode), "misbehaving.py", mode, on_exit="continue") for mode in ENDING
@@ -133,9 +136,9 @@ def crowd(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> Crow
     folder = folder_of(user, "write_outside")
     (folder / "where.txt").write_text(str(folder / "outside.txt"))
     sections.append(bot("write_outside", folder, "misbehaving.py", "write_outside"))
-    config = bot_place.bots(sections, **more)
-    done, among = bot_place.finish(config, seconds=100)
-    return Crowd(alone, among, bot_place.complete(config, seconds=100), done)
+    config = place.bots(sections, **more)
+    done, among = place.finish(config, seconds=100)
+    return Crowd(alone, among, place.complete(config, seconds=100), done)
 
 
 def folder_of(user: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from orchestrator.config import parse_date_ns
 from orchestrator.market.cache import entries_of, read_series, store_series
 from orchestrator.market.series import series_key
-from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, examples
+from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, Shared, examples
 from tests.replay.running import LINE_FILES
 
 EAGER = {"trade_usd": 900.0, "buy_level": 3, "sell_level": 3, "take_profit_pct": 0.5}
@@ -31,8 +32,12 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( |$)")
 
 
 @pytest.fixture(scope="module")
-def plain(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
-    return bot_place.complete(examples(tmp_path_factory.mktemp("user") / "mybot", **EAGER), *SPAN)
+def plain(bot_place: BotPlace, shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
+    def make() -> list[Any]:
+        config = examples(tmp_path_factory.mktemp("user") / "mybot", **EAGER)
+        return [str(bot_place.complete(config, *SPAN).directory)]
+
+    return BotRun(Path(shared.once("plain", make)[0]))
 
 
 @pytest.fixture

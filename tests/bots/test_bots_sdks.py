@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, bot, program
+from tests.bots.running import COINS, TIMEFRAME, BotPlace, BotRun, Shared, bot, program
 
 START = 1_704_067_200
 CASH = Decimal(100_000)
@@ -23,22 +24,25 @@ CCXT = [name for name in CLIENTS if name != "kucoin_python"]
 
 
 @pytest.fixture(scope="module")
-def run(bot_place: BotPlace, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
+def run(bot_place: BotPlace, shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> BotRun:
     """Return one run in which a bot of each client trades on an account of its own."""
     pytest.importorskip("ccxt", reason="the extra `fetch` is not installed")
-    folder = tmp_path_factory.mktemp("user") / "mybot"
-    folder.mkdir()
-    sections = [
-        bot(name, folder, program(folder, words[0]), *words[1:], account=name)
-        for name, words in CLIENTS.items()
-    ]
-    accounts = {name: {"initial_cash": int(CASH)} for name in CLIENTS}
-    more: dict[str, Any] = {
-        "venue": {"kucoin": {}, "binance": {}},
-        "accounts": accounts,
-        "end": "2024-01-01T00:30",
-    }
-    return bot_place.complete(bot_place.bots(sections, **more, component_timeout=60), seconds=100)
+
+    def make() -> list[Any]:
+        folder = tmp_path_factory.mktemp("user") / "mybot"
+        folder.mkdir()
+        sections = [
+            bot(name, folder, program(folder, words[0]), *words[1:], account=name)
+            for name, words in CLIENTS.items()
+        ]
+        accounts = {name: {"initial_cash": int(CASH)} for name in CLIENTS}
+        venues: dict[str, Any] = {"kucoin": {}, "binance": {}}
+        config = bot_place.bots(
+            sections, venue=venues, accounts=accounts, end="2024-01-01T00:30", component_timeout=60
+        )
+        return [str(bot_place.complete(config, seconds=100).directory)]
+
+    return BotRun(Path(shared.once("sdks", make)[0]))
 
 
 def said(run: BotRun, client: str) -> dict[str, Any]:
