@@ -57,6 +57,15 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     days: float
     digest: str  # of the replay
 
+    def is_of(self, lines: Sequence[Row]) -> bool:
+        """Return whether it is the result of a training, whose lines are given: its models on their own window.
+
+        Where all trainings of one time failed, it is that of the models that stayed in use.
+        """
+        window = (int(lines[0]["train_from"]), int(lines[0]["train_until"]))
+        is_kept = all(line["state"] == "kept" for line in lines)
+        return self.models == models_key(lines) and (is_kept or (self.train_from, self.train_until) == window)
+
 
 def measured_of(run: Run) -> list[Measured]:
     """Return the lines of in_sample.jsonl; none where nothing was measured.
@@ -93,9 +102,8 @@ def in_sample_of(run: Run, lines: Sequence[Row]) -> InSample | None:
     lines
         Of models.jsonl, one a coin. Of claims the mean over the coins counts, if all that were trained have one.
     """
-    key = models_key(lines)
     for measured in measured_of(run):
-        if measured.models == key:
+        if measured.is_of(lines):
             return InSample(measured.total_return, measured.days, "replay")
     claims = [_claim(run, line) for line in lines if line["state"] != "kept"]
     known = [claim for claim in claims if claim is not None]

@@ -81,8 +81,6 @@ def walk_forward_of(study: Study) -> WalkForwardFigures | None:
         _window(study.curve, window, claim) for window, claim in zip(windows, measured, strict=True)
     )
     inside = [f.in_sample_annual for f in figures if f.in_sample_annual is not None]
-    days = sum(f.days for f in figures)
-    outside_annual = _annual(sum(f.out_of_sample_return for f in figures), days)
     inside_annual = sum(inside) / len(inside) if inside else None
     low, high = _mean_interval(_daily_returns(study.curve, windows))
     has_look_ahead = any(window.made_ns > window.use_from_ns for window in windows)
@@ -91,12 +89,13 @@ def walk_forward_of(study: Study) -> WalkForwardFigures | None:
         trainings=len(windows),
         models_trained=sum(f.models_trained for f in figures),
         models_kept=sum(f.models_kept for f in figures),
-        days=days,
+        days=sum(f.days for f in figures),
         out_of_sample_return=math.prod(1.0 + f.out_of_sample_return for f in figures) - 1.0,
-        out_of_sample_annual=outside_annual,
+        out_of_sample_annual=_annual_of(figures),
         in_sample_annual=inside_annual,
         in_sample_source=" and ".join(sources) or None,
-        efficiency=_ratio(outside_annual, inside_annual),
+        # Of the same windows on both sides.
+        efficiency=_ratio(_annual_of([f for f in figures if f.in_sample_annual is not None]), inside_annual),
         windows_gaining=sum(f.out_of_sample_return > 0.0 for f in figures),
         daily_mean_low=low,
         daily_mean_high=high,
@@ -132,7 +131,11 @@ def _window(curve: Curve, window: TrainedWindow, claim: InSample | None) -> Wind
 
 
 def _annual(growth: float, days: float) -> float:
-    return growth * DAYS_PER_YEAR / days
+    return growth * DAYS_PER_YEAR / days if days else 0.0
+
+
+def _annual_of(figures: Sequence[WindowFigures]) -> float:
+    return _annual(sum(f.out_of_sample_return for f in figures), sum(f.days for f in figures))
 
 
 def _ratio(outside: float, inside: float | None) -> float | None:

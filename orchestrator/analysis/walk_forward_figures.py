@@ -51,7 +51,7 @@ class WalkForwardFigures(_Section, frozen=True, kw_only=True):
     out_of_sample_annual: float  # sum of the windows' returns x 365 / days
     in_sample_annual: float | None  # mean of the windows'
     in_sample_source: str | None  # "trainer": as it claims; "replay": measured; None: not known
-    efficiency: float | None
+    efficiency: float | None  # over the windows whose in-sample result is known
     windows_gaining: int
     daily_mean_low: float | None  # 95 % interval of the mean out-of-sample return of a day
     daily_mean_high: float | None

@@ -60,21 +60,20 @@ def measure_in_sample(
     groups: dict[str, list[Row]] = {}
     for row in run.models:
         groups.setdefault(str(row["ts"]), []).append(row)
-    measured = {line.models: line for line in measured_of(run)}
+    measured = measured_of(run)
     place = home.data / _FOLDER / run.name
     for number, lines in enumerate(groups.values(), 1):
-        key = models_key(lines)
         # Where a training failed the model in use was made of other candles than these.
-        if key in measured or any(line["state"] == "kept" for line in lines):
+        if any(line["state"] == "kept" for line in lines) or any(known.is_of(lines) for known in measured):
             continue
         begin, end = (
             time_text(int(lines[0][name]) * NS_PER_SECOND) for name in ("train_from", "train_until")
         )
         tell(f"in sample {number} of {len(groups)}: {begin} to {end}")
         shutil.rmtree(place, ignore_errors=True)
-        measured[key] = _measure(run, home, lines, place, environment)
+        measured.append(_measure(run, home, lines, place, environment))
         try:
-            write_measured(run.directory, list(measured.values()))
+            write_measured(run.directory, measured)
         except OSError as error:
             raise write_failure(error, f"the run {run.directory} is as it was") from error
     for leftover in (place, home.data / f"{run.name}-in-sample"):

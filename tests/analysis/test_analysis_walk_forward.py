@@ -104,12 +104,38 @@ def test_one_coin_without_a_claim_leaves_the_window_without_one(tmp_path: Path) 
     assert figures.in_sample_annual is None
 
 
+def result(row: Any, total_return: float) -> Measured:
+    """What a replay of the window of a training gave."""
+    window = {name: row[name] for name in ("train_from", "train_until")}
+    return Measured(**window, models=models_key([row]), total_return=total_return, days=10.0, digest="d")
+
+
+def test_equal_models_of_two_trainings_are_measured_each_on_its_own_window(tmp_path: Path) -> None:
+    rows = [{**line(day), "digest": "the same"} for day in (0, 1)]
+    kept = {**line(2, state="kept"), "digest": "the same"}
+    write_measured(tmp_path, [result(rows[0], 0.1), result(rows[1], 0.2)])
+    run = SimpleNamespace(
+        models=[*rows, kept],
+        directory=tmp_path,
+        lines=lambda name: (tmp_path / name).read_bytes().splitlines(),
+    )
+    figures = walk_forward_of(SimpleNamespace(run=run, curve=curve([1.0] * 4)))  # type: ignore[arg-type]
+    assert figures is not None
+    assert [window.in_sample_return for window in figures.windows] == [0.1, 0.2, 0.1]
+
+
+def test_efficiency_is_of_the_windows_whose_in_sample_result_is_known(tmp_path: Path) -> None:
+    rows = [line(0), line(1)]
+    claim(tmp_path, rows[0], {"total_return": 0.1, "days": 1})
+    figures = measured(tmp_path, rows, [100.0, 105.0, 52.5])
+    assert figures.efficiency == pytest.approx(0.5)
+    assert figures.out_of_sample_annual == pytest.approx(-0.45 * 365 / 2)
+
+
 def test_what_was_measured_counts_before_what_is_claimed(tmp_path: Path) -> None:
     row = line(0)
     claim(tmp_path, row, {"total_return": 9.0, "days": 10})
-    measured_line = Measured(
-        train_from=1, train_until=2, models=models_key([row]), total_return=0.1, days=10.0, digest="d"
-    )
+    measured_line = result(row, 0.1)
     write_measured(tmp_path, [measured_line])
     run = SimpleNamespace(
         models=[row],
