@@ -102,8 +102,8 @@ class Call:
 
         Raises
         ------
-        msgspec.DecodeError
-            If it is not JSON.
+        msgspec.DecodeError, UnicodeDecodeError
+            If it is not JSON, or not even UTF-8.
         """
         if self._body is None:
             self._body = msgspec.json.decode(self.request.body, strict=False) if self.request.body else {}

@@ -37,7 +37,8 @@ VENUES: Final[dict[str, Callable[[VenueContext], Venue]]] = {
 """Every exchange that can be emulated: one line each."""
 
 _UNKNOWN_NAMES_MAX: Final = 1_000
-_KEPT_MAX: Final = 10_000
+_KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
+_KEPT_BYTES_EACH: Final = 512  # besides its body
 
 
 class RequestCount(NamedTuple):
@@ -134,6 +135,7 @@ class Venues:
         self._anchor_ns = grid_anchor_ns(market.exchange, market.timeframe_ns)
         self._kept: dict[tuple[str, str], VenueResponse] = {}  # answers of the candle that is open now
         self._kept_ns = 0
+        self._kept_bytes = 0
         self._accounts: dict[str, str] = {}  # component -> account, of all that have asked
         self._counts: dict[tuple[str, str, str], int] = {}
         self._unknown: dict[tuple[str, str, str], int] = {}
@@ -206,9 +208,9 @@ class Venues:
     def _market_answer(self, call: Call, *, is_lasting: bool) -> VenueResponse:
         # Nothing that is shown of the market changes between two points of the base candles' grid.
         grid_ns = call.now_ns - (call.now_ns - self._anchor_ns) % self._timeframe_ns
-        if grid_ns != self._kept_ns or len(self._kept) >= _KEPT_MAX:
+        if grid_ns != self._kept_ns or self._kept_bytes >= _KEPT_BYTES_MAX:
             self._kept.clear()
-            self._kept_ns = grid_ns
+            self._kept_ns, self._kept_bytes = grid_ns, 0
         key = (call.request.host, call.request.path)
         answer = self._kept.get(key)
         if answer is None:
@@ -216,6 +218,7 @@ class Venues:
             if answer.status == 200 and is_lasting and not call.request.body:
                 answer = msgspec.structs.replace(answer, valid_until_ns=grid_ns + self._timeframe_ns)
             self._kept[key] = answer
+            self._kept_bytes += len(answer.body) + len(call.request.path) + _KEPT_BYTES_EACH
         return answer
 
     # ------------------------------------------------------------ counts

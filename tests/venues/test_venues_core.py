@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigError, InvariantError, ProtocolError
 from orchestrator.venue_settings import FaultSettings, VenueSettings, validate_venue
+from orchestrator.venues import venues
 from orchestrator.venues.http import VenueRequest, parse_query
 from orchestrator.venues.ids import IdSource
 from orchestrator.venues.limits import TokenBucket, WindowLimit
@@ -97,6 +98,20 @@ def test_an_answer_of_an_earlier_candle_is_never_given_for_a_later_one_nor_the_o
     later = run.send("GET", LEVEL1).body
     run.now_ns -= MINUTE
     assert run.send("GET", LEVEL1).body == now != later
+
+
+def test_kept_answers_are_bounded_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(venues, "_KEPT_BYTES_MAX", 20_000)
+    run = run_with()
+    candles = f"{HOST}/api/v1/market/candles?symbol=BTC-USDT&type=1min"
+    first = run.send("GET", candles).body
+    for end in range(
+        100
+    ):  # within one candle; a client that names the second asks for something else each time
+        run.send("GET", f"{candles}&endAt={run.now_ns // 10**9 - end}")
+        kept = sum(len(answer.body) for answer in run.venues._kept.values())
+        assert kept < 20_000 + len(first)
+    assert run.send("GET", candles).body == first
 
 
 # ---------------------------------------------------------------- faults
@@ -253,6 +268,22 @@ def test_no_request_breaks_a_venue(
     answer = WILD.venues.answer(request, RunDesk(WILD, "bot", "main"))
     assert 200 <= answer.status < 600
     assert answer.failure is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit={'9' * 5_000}", b""),
+        (f"https://api.binance.com/api/v3/klines?symbol=BTCUSDT&interval=1h&startTime={'9' * 5_000}", b""),
+        (f"https://trading.robinhood.com/api/v1/crypto/trading/trading_pairs/?limit={'9' * 5_000}", b""),
+        ("https://trading.robinhood.com/api/v1/crypto/trading/orders/", b'{"symbol":"\xff"}'),
+        ("https://api.kucoin.com/api/v1/orders", b'{"symbol":"\xff"}'),
+    ],
+)
+def test_what_no_number_and_no_text_can_be_is_refused(path: str, body: bytes) -> None:
+    run = SimulatedRun({name: VenueSettings() for name in VENUES}, market=MARKET)
+    run.advance(5 * MINUTE)
+    assert run.send("POST" if body else "GET", path, body=body).status in (200, 400)
 
 
 WILD = SimulatedRun({name: VenueSettings(rate_limits=False) for name in VENUES}, market=MARKET)

@@ -549,6 +549,7 @@ def test_robinhood_missing_headers(mode: str) -> None:
         ({"key": "rh-api-other"}, 401),
         ({"body": "{}"}, 401),
         ({"seconds": "soon"}, 401),
+        ({"seconds": "9" * 5_000}, 401),
     ],
 )
 def test_robinhood_verifies_signatures_on_the_simulated_clock(change: dict[str, Any], status: int) -> None:

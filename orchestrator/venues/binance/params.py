@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Final
 
 from orchestrator.venues.binance.errors import malformed, mandatory
 from orchestrator.venues.http import VenueResponse, parse_query
@@ -11,6 +12,8 @@ from orchestrator.venues.numbers import parse_number
 from orchestrator.venues.venue import Call
 
 __all__ = ["Handler", "Params", "RefusedError", "with_params"]
+
+_DIGITS_MAX: Final = 19  # of a 64-bit number
 
 
 class RefusedError(Exception):
@@ -47,7 +50,7 @@ class Params:
         value = self.find(name)
         if value is None:
             return None
-        if not (value.isascii() and value.isdigit()):
+        if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX):
             raise RefusedError(malformed(name))
         return int(value)
 

@@ -46,6 +46,7 @@ _WEIGHTS_OF_ALL: Final = {
     "/api/v3/ticker/bookTicker": 4,
     "/api/v3/openOrders": 80,
 }
+_LIMIT_DIGITS_MAX: Final = 9
 _DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (5_000, 250))
 
 
@@ -169,7 +170,7 @@ def _weight(call: Call) -> int:
     path, query = call.endpoint.pattern, call.query
     if path == "/api/v3/depth":
         limit = query.get("limit", "")
-        levels = int(limit) if limit.isascii() and limit.isdigit() else 0
+        levels = int(limit[:_LIMIT_DIGITS_MAX]) if limit.isascii() and limit.isdigit() else 0
         return next((weight for bound, weight in _DEPTH_WEIGHTS if levels <= bound), _DEPTH_WEIGHTS[-1][1])
     is_of_all = "symbol" not in query and "symbols" not in query
     return _WEIGHTS_OF_ALL.get(path, call.endpoint.weight) if is_of_all else call.endpoint.weight

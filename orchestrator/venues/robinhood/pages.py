@@ -17,6 +17,7 @@ __all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "Page", "read_page"]
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 1_000
+_LIMIT_DIGITS_MAX: Final = 9  # more digits are more than the maximum anyway
 
 
 class Page(NamedTuple):
@@ -88,6 +89,7 @@ def _read_cursor(text: str | None) -> _Cursor | VenueResponse | None:
 
 
 def _read_limit(text: str | None) -> int:
-    if text is None or not (text.isascii() and text.isdigit()) or int(text) < 1:
+    if text is None or not (text.isascii() and text.isdigit()):
         return LIMIT_DEFAULT
-    return min(int(text), LIMIT_MAX)
+    limit = int(text[:_LIMIT_DIGITS_MAX])
+    return min(limit, LIMIT_MAX) if limit else LIMIT_DEFAULT

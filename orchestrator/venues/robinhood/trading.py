@@ -124,7 +124,7 @@ class TradingEndpoints:
     def _place(self, call: Call) -> VenueResponse:
         try:
             body = call.json()
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return client_error(400, "JSON parse error")
         asked = parse_order(
             body,

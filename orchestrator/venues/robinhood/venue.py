@@ -36,6 +36,7 @@ _BURST: Final = 300  # requests at once, and 100 a minute
 _REQUEST_STEP_NS: Final = 600_000_000
 _NS_PER_SECOND: Final = 1_000_000_000
 _SIGNATURE_SECONDS_MAX: Final = 30
+_TIMESTAMP_DIGITS_MAX: Final = 20
 
 
 class Robinhood:
@@ -84,7 +85,7 @@ class Robinhood:
             return None
         if key != self._settings.api_key:
             return INVALID_KEY
-        if not (timestamp.isascii() and timestamp.isdigit()):
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _TIMESTAMP_DIGITS_MAX):
             return INVALID_SIGNATURE
         if abs(call.desk.now_ns // _NS_PER_SECOND - int(timestamp)) > _SIGNATURE_SECONDS_MAX:
             return EXPIRED_SIGNATURE
