@@ -31,7 +31,7 @@ _STEP_NS_MAX = 1_000_000_000
 _FATAL = frozenset(
     (1, 2, 3, 6, 9, 10, 12, 13, 14, 15)
 )  # SIGHUP … SIGTERM: those that end a process by default
-_DEATH_LOOKS = 2000  # a millisecond each
+_SIGNAL_LOOKS = 2000  # a millisecond each
 _RESOURCE_TRACKER = "from multiprocessing.resource_tracker import main"
 
 
@@ -66,6 +66,7 @@ class Family:
         self._say_hello = say_hello
         self._count = 0
         self.born_ns: dict[int, int] = {}
+        self._has_unsettled = False
         self._refused: tuple[int, list[str]] = (0, [])  # the last command: when, and which
         self._carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
 
@@ -115,6 +116,7 @@ class Family:
     def add(self, pid: int, process: str) -> None:
         """Tell of a child that was started."""
         self.born_ns[pid] = self.clock.now_ns()
+        self._has_unsettled = True
         self.clock.call({"op": "spawn", "process": process, "pid": pid})
 
     def begin_anew(self, process: str) -> None:
@@ -122,6 +124,7 @@ class Family:
         self.process = process
         self._count = 0
         self.born_ns.clear()
+        self._has_unsettled = False
         os.environ[PROCESS] = process
         self._say_hello(process)
 
@@ -143,10 +146,23 @@ class Family:
             clock.wait_child(pid, None)
             return True
         clock.give_way()
-        return bool(clock.now_ns() >= self.born_ns[pid] + _SETTLED_NS)
+        if clock.now_ns() < self.born_ns[pid] + _SETTLED_NS:
+            return False
+        self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Let every child that was started work until it waits or has ended, before it is looked at."""
+        if self._has_unsettled:
+            self._has_unsettled = False
+            reply, _ = self.clock.exchange({"op": "sleep", "until": self.clock.now_ns()})
+            self.clock.jump(reply["now"])
 
     def _before_wait_any(self, options: int) -> bool:
         step_ns = _STEP_NS
+        if options & os.WNOHANG:
+            self.clock.give_way()
+            self.settle()
         while self.born_ns and not options & os.WNOHANG:
             is_only = len(self.born_ns) == 1
             for pid in self.born_ns:
@@ -308,16 +324,19 @@ def _replace_execs(family: Family) -> None:
     os.execve = family_execve  # type: ignore[assignment]
 
 
-# A signal that ends a child has ended it before the parent goes on, however slow the machine is.
+# A signal that ends a child has ended it before the parent goes on, however slow the machine is; one that another
+# process has a handler for has been heard there: it asks for something, or waits again, or is gone.
 def _replace_kills(family: Family) -> None:
     def following(kill: Any) -> Any:
         def killed(pid: int, number: int, /) -> None:
+            kept = _dispositions(pid)
             kill(pid, number)
-            if pid in family.born_ns and _is_fatal(pid, number):
-                for _ in range(_DEATH_LOOKS):
-                    if has_exited(pid):
-                        break
-                    real.sleep(0.001)
+            if kept is None or pid == os.getpid() or not number:
+                return
+            if pid in family.born_ns and number in _FATAL and not _has(number, *kept):
+                _look_until(lambda: has_exited(pid))
+            elif _has(number, kept[1]) and not _has(number, kept[2]):
+                _look_until(lambda: _is_at_rest(pid, number))
 
         return killed
 
@@ -325,14 +344,45 @@ def _replace_kills(family: Family) -> None:
     os.killpg = following(os.killpg)
 
 
-def _is_fatal(pid: int, number: int) -> bool:
+def _look_until(is_over: Callable[[], bool]) -> None:
+    for _ in range(_SIGNAL_LOOKS):
+        if is_over():
+            return
+        real.sleep(0.001)
+
+
+def _has(number: int, *sets: int) -> bool:
+    return any(each >> (number - 1) & 1 for each in sets)
+
+
+# The signals that a process ignores, handles, and blocks; None: no such process, or no such system.
+def _dispositions(pid: int) -> tuple[int, int, int] | None:
     try:
-        with open(f"/proc/{pid}/status") as file:  # noqa: PTH123 - pathlib costs every child its import
-            fields = dict(line.split(":", 1) for line in file)
+        fields = _fields(f"/proc/{pid}/status")
     except OSError:
-        return False  # no such process, or no such system
-    kept = int(fields["SigIgn"], 16) | int(fields["SigCgt"], 16) | int(fields["SigBlk"], 16)
-    return number in _FATAL and not kept >> (number - 1) & 1
+        return None
+    return int(fields["SigIgn"], 16), int(fields["SigCgt"], 16), int(fields["SigBlk"], 16)
+
+
+# Whether a signal has reached a process and each of its threads waits, or it is gone.
+def _is_at_rest(pid: int, number: int) -> bool:
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - pathlib costs every child its import
+            fields = _fields(f"/proc/{pid}/task/{thread}/status")
+            if fields["State"].split()[0] in {"R", "D"}:
+                return False
+            if _has(number, int(fields["SigPnd"], 16), int(fields["ShdPnd"], 16)):
+                return False
+    except ProcessLookupError:
+        return False  # a thread has ended meanwhile: look again
+    except OSError:
+        return not os.path.exists(f"/proc/{pid}")  # noqa: PTH110 - the same
+    return True
+
+
+def _fields(path: str) -> dict[str, str]:
+    with open(path) as file:  # noqa: PTH123 - pathlib costs every child its import
+        return dict(line.split(":", 1) for line in file)
 
 
 def _replace_waits(family: Family) -> None:
@@ -346,14 +396,15 @@ def _replace_waits(family: Family) -> None:
         return result
 
     def family_wait4(pid: int, options: int) -> Any:
-        family.before_wait(pid, options)
+        if not family.before_wait(pid, options):
+            family.settle()
         result = wait4(pid, options)
         family.reaped(result[0])
         return result
 
     def family_waitid(kind: Any, identity: int, options: int, /) -> Any:
-        if not options & os.WNOHANG:
-            family.before_wait(identity if kind == os.P_PID else -1, options)
+        if not family.before_wait(identity if kind == os.P_PID else -1, options):
+            family.settle()
         return waitid(kind, identity, options)
 
     os.waitpid = family_waitpid
