@@ -50,7 +50,8 @@ _FIXED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _KEY_VARIABLE: Final = re.compile(
-    r"(?i)(^|_)(api_?key|key|secret|token|password|passphrase|credentials?)(_|$)"
+    r"(?i)(^|_)(key|token|pass)(_|$)"
+    r"|(api|secret|private|access|signing|priv)_?keys?(_|$)|secret|passwd|password|passphrase|credential|mnemonic|apitoken"
 )
 _NOT_A_KEY: Final = re.compile(r"(?i)^(replay_|python|lc_|ls_|ssh_|gpg_|xdg_|dbus_)")
 _NAMESPACE_SECONDS_MAX: Final = 10.0

@@ -192,7 +192,8 @@ def manifest_of(folder: Path) -> FolderManifest:
         {
             relative: _sha256(Path(entry.path))
             for relative, entry in _walk(folder, [])
-            if not entry.is_symlink() and entry.is_file()
+            if entry.is_file()
+            and not _leads_inside(folder, entry)  # what a link inside leads to is there itself
         }
     )
 
@@ -218,18 +219,31 @@ def data_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def key_files(folder: Path) -> list[str]:
-    """Return the files of a folder whose names say that they hold keys, sorted; programs and texts are none."""
-    found = []
+    """Return the files of a folder whose names say that they hold keys, sorted; programs and texts are none.
+
+    A link says so by its own name or that of its file; of one inside the folder it is the file that is returned.
+    """
+    found = set()
     for relative, entry in _walk(folder, []):
-        name = entry.name.lower()
-        if entry.is_symlink() or not entry.is_file() or Path(name).suffix in _NO_KEYS:
+        if not entry.is_file() or not entry.stat().st_size:
             continue
-        looks_so = (
-            name in _KEY_EXACT or Path(name).suffix in _KEY_SUFFIXES or any(w in name for w in _KEY_NAMES)
-        )
-        if looks_so and entry.stat().st_size and not any(word in name for word in _HARMLESS):
-            found.append(relative)
+        meant = Path(entry.path).resolve()
+        if _is_key_name(entry.name) or (entry.is_symlink() and _is_key_name(meant.name)):
+            inside = _leads_inside(folder, entry)
+            found.add(str(meant.relative_to(folder.resolve())) if inside else relative)
     return sorted(found)
+
+
+def _is_key_name(name: str) -> bool:
+    name = name.lower()
+    suffix = Path(name).suffix
+    if suffix in _NO_KEYS or any(word in name for word in _HARMLESS):
+        return False
+    return name in _KEY_EXACT or suffix in _KEY_SUFFIXES or any(word in name for word in _KEY_NAMES)
+
+
+def _leads_inside(folder: Path, entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and Path(entry.path).resolve().is_relative_to(folder.resolve())
 
 
 def _walk(folder: Path, left_out: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -44,12 +44,19 @@ class TestEnvironment:
         assert "PYTHONSAFEPATH" not in found
 
     def test_keys_are_replaced_the_same_each_time(self) -> None:
-        found = environment(**dict.fromkeys(("KUCOIN_API_KEY", "MY_SECRET", "DB_PASSWORD"), "real"))
+        found = environment(
+            **dict.fromkeys(
+                ("KUCOIN_API_KEY", "MY_SECRET", "DB_PASSWORD", "KC_APISECRET", "SECRETKEY", "RH_PRIVATEKEY"),
+                "real",
+            )
+        )
         assert "real" not in found.values()
         assert found["KUCOIN_API_KEY"] == environment(KUCOIN_API_KEY="other")["KUCOIN_API_KEY"]
         assert replaced_variables({"MY_SECRET": "real", "HOME": "/root"}) == ("MY_SECRET",)
 
-    @pytest.mark.parametrize("name", ["KEYBOARD", "MONKEY", "LC_ALL", "HOME", "SSH_AUTH_SOCK", "PYTHONPATH"])
+    @pytest.mark.parametrize(
+        "name", ["KEYBOARD", "MONKEY", "LC_ALL", "HOME", "PWD", "SSH_AUTH_SOCK", "PYTHONPATH"]
+    )
     def test_what_is_no_key_stays(self, name: str) -> None:
         assert replaced_variables({name: "x"}) == ()
 

@@ -72,6 +72,33 @@ class TestLinks:
         (made.copy / "settings.json").write_text("2")
         assert outside.read_text() == "1"
 
+    def test_a_file_outside_is_part_of_what_is_compared(self, bot: Path, tmp_path: Path) -> None:
+        outside = tmp_path / "outside.json"
+        outside.write_text("1")
+        (bot / "settings.json").symlink_to(outside)
+        (bot / "now.json").symlink_to("settings.json")
+        made = copy_folder(bot, tmp_path / "copy", ())
+        assert manifest_of(bot) == made.manifest
+        outside.write_text("2")
+        assert manifest_of(bot) != made.manifest
+
+    @pytest.mark.parametrize(("link", "file"), [("keys.json", "mine.json"), ("mine.json", "api_secret.json")])
+    def test_keys_outside_do_not_travel_by_a_link(
+        self, bot: Path, tmp_path: Path, link: str, file: str
+    ) -> None:
+        (tmp_path / file).write_text("real")
+        (bot / link).symlink_to(tmp_path / file)
+        with pytest.raises(ConfigError, match=link):
+            copy_folder(bot, tmp_path / "copy", ())
+        made = copy_folder(bot, tmp_path / "copy", (link,))
+        assert (made.copy / link).read_text() != "real"
+        assert (tmp_path / file).read_text() == "real"
+
+    def test_a_link_tells_of_the_file_inside_that_holds_keys(self, bot: Path) -> None:
+        (bot / "state" / "live.txt").write_text("real")
+        (bot / "keys.json").symlink_to("state/live.txt")
+        assert key_files(bot) == ["state/live.txt"]
+
     def test_a_folder_outside_stays_and_is_named(self, bot: Path, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (bot / "data").symlink_to(tmp_path / "data")
