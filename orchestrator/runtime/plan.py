@@ -102,6 +102,10 @@ def make_plan(
     if settings.has_bots:
         make_venues(settings, markets.signals, instruments)  # to be refused now, not when the run has begun
         _check_key_files(settings)
+        if settings.bots.charge_cpu:
+            notes.append(
+                "bots.charge_cpu adds measured CPU time to simulated time: no two such runs are equal"
+            )
     version = code_version()
     return RunPlan(
         settings=settings,

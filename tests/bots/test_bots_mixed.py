@@ -164,3 +164,33 @@ def test_neither_pause_nor_speed_changes_a_result(own_place: BotPlace, workdir: 
 
 def said(run: BotRun, name: str) -> list[str]:
     return [json.dumps(row, sort_keys=True) for row in run.said(name)]
+
+
+# ---------------------------------------------------------------- what computing costs
+
+COMPUTES = """
+import time
+before = time.time()
+sum(range(2_000_000))
+print(time.time() - before, flush=True)
+while True:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("is_charged", [False, True])
+def test_computing_costs_simulated_time_where_it_is_wanted(
+    bot_place: BotPlace, workdir: Path, is_charged: bool
+) -> None:
+    section = bot("computes", workdir, script(workdir, COMPUTES))
+    run = bot_place.complete(
+        bot_place.bots([section], end="2024-01-01T00:30", bots={"charge_cpu": is_charged})
+    )
+    seconds = float(run.log("computes").split()[0])
+    notes = [note for note in run.manifest["notes"] if "charge_cpu" in note]
+    if is_charged:
+        assert 0.001 < seconds < 10
+        assert "no two such runs are equal" in notes[0]
+    else:
+        assert seconds < 0.0001
+        assert notes == []
