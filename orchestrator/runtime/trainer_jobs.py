@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.durations import NS_PER_SECOND
+from orchestrator.durations import NS_PER_SECOND, parse_timeframe_ns
 from orchestrator.home import ENVIRONMENT_HOME
 from orchestrator.market.candles import Candles
 from orchestrator.market.exporting import candles_csv
@@ -99,7 +99,7 @@ class _Trainers:
 
     def start(self, job: Job) -> None:
         settings = self._training.settings
-        export = _export(job, settings.export, self._market) if settings.export else None
+        export = self._export(job, settings.export) if settings.export else None
         token = self._door.expect(self._welcome(job, export))
         additions = {
             ENVIRONMENT_ENDPOINT: self._door.endpoint,
@@ -137,6 +137,22 @@ class _Trainers:
         transgression = self._door.transgressions.get(job.name)
         if transgression is not None:  # also where the trainer has swallowed the error
             job.failure = transgression.removeprefix(f"{job.name} ")
+
+    def _export(self, job: Job, timeframes: tuple[str, ...]) -> Path:
+        folder, window, market = job.export, job.window, self._market
+        rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for coin in market.coins:
+            for timeframe in timeframes:
+                times, columns = market.closed_between(
+                    coin, timeframe, window.train_from_ns, window.train_until_ns, window.train_until_ns, _ALL
+                )
+                path = folder / f"{coin}-{market.quote}_{timeframe}.csv"
+                path.write_bytes(candles_csv(Candles(times, *columns)))
+                if len(times):
+                    last_close_ns = int(times[-1]) + parse_timeframe_ns(timeframe)
+                    self._door.note_seen(job.name, int(times[0]), last_close_ns)
+        return folder
 
     def _welcome(self, job: Job, export: Path | None) -> TrainingWelcome:
         market, settings = self._market, self._training.settings
@@ -217,18 +233,3 @@ def _command(words: tuple[str, ...], job: Job, export: Path | None) -> tuple[str
         for word in (f"--{key.replace('_', '-')}", values[key])
     ]
     return (*fill_templates(words, values), *more)
-
-
-def _export(job: Job, timeframes: tuple[str, ...], market: Market) -> Path:
-    folder = job.export
-    rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    window = job.window
-    for coin in market.coins:
-        for timeframe in timeframes:
-            times, columns = market.closed_between(
-                coin, timeframe, window.train_from_ns, window.train_until_ns, window.train_until_ns, _ALL
-            )
-            path = folder / f"{coin}-{market.quote}_{timeframe}.csv"
-            path.write_bytes(candles_csv(Candles(times, *columns)))
-    return folder

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import zmq
 
-from orchestrator.durations import NS_PER_SECOND
+from orchestrator.durations import NS_PER_SECOND, parse_timeframe_ns
 from orchestrator.errors import ConfigError
 from orchestrator.market.candles import time_text
 from orchestrator.market.market import Market
@@ -148,7 +148,8 @@ class TrainingDoor:
         except ConfigError as error:
             return QueryRefused(str(error))
         if len(open_times):
-            self._note_seen(training.component, int(open_times[0]), until_ns)
+            last_close_ns = int(open_times[-1]) + parse_timeframe_ns(query.timeframe)
+            self.note_seen(training.component, int(open_times[0]), last_close_ns)
         return ClosedCandles(
             coin=query.coin,
             timeframe=query.timeframe,
@@ -156,7 +157,8 @@ class TrainingDoor:
             columns=np.ascontiguousarray(columns, dtype="<f8").tobytes(),
         )
 
-    def _note_seen(self, trainer: str, from_ns: int, until_ns: int) -> None:
+    def note_seen(self, trainer: str, from_ns: int, until_ns: int) -> None:
+        """Note that a trainer was given candles: first open and last close."""
         before = self.seen.get(trainer, (from_ns, until_ns))
         self.seen[trainer] = (min(before[0], from_ns), max(before[1], until_ns))
 

@@ -148,6 +148,16 @@ def test_trainers_get_words_templates_files_and_no_cache(place: Place) -> None:
     assert not list(run.directory.rglob("*.export"))
 
 
+def test_files_that_a_trainer_was_given_are_candles_that_it_was_given(place: Place) -> None:
+    program = "import json, sys; json.dump({'sum': 1}, open(sys.argv[1] + '/model.json', 'w'))"
+    command = ["python", "-c", program, "{output}"]
+    run = place.run(four_days(place, command=command, export=["4h"], every="3d", purge="1h"))
+    path = run.directory / "models" / "BTC" / str(START - 3_600) / "training.json"
+    manifest = json.loads(path.read_text())
+    until = START - 4 * 3_600  # the last four hours that are over by then
+    assert (manifest["seen_from"], manifest["seen_until"]) == (until - 11 * 4 * 3_600, until)
+
+
 def test_the_manifest_of_a_model_says_how_it_was_made(place: Place) -> None:
     run = place.run(four_days(place, params={"mode": "folders"}, coins=["ETH"]))
     folder = run.directory / "models" / "ETH" / str(START)
