@@ -16,6 +16,7 @@ from orchestrator.candle import Candle
 from orchestrator.execution_settings import ExecutionModelSettings
 from orchestrator.venue_settings import FaultSettings, VenueSettings
 from tests.venues.simulated_run import DAY, HOUR, MINUTE, MS, SECOND, SimulatedRun, small_market
+from tests.venues.test_venues_kucoin_market import market_of
 
 HOST = "https://api.binance.com"
 API = f"{HOST}/api/v3"
@@ -121,6 +122,27 @@ def test_binance_klines_windows(run: SimulatedRun, query: str, first: int, count
     words = {"start": start, "day": day, "day5": day + 5 * 60_000, "later": start + 60_000}
     rows = run.json("GET", f"{API}/klines?symbol=BTCUSDT&{query.format(**words)}")
     assert opens(rows) == [MARKET.start_ns + (first + place) * MINUTE for place in range(count)]
+
+
+@pytest.mark.parametrize("begin", [0, 12, 25, 55])
+@pytest.mark.parametrize("limit", [3, 10, 30, 60, 100])
+def test_binance_filled_pages_go_on_from_their_beginning(begin: int, limit: int) -> None:
+    # Minutes without trades at 10 to 19, 30 to 44 and from 57 on; now is minute 60.
+    rows = [
+        None if m in (*range(10, 20), *range(30, 45), 57, 58, 59) else (1.0 + m,) * 4 + (1.0,)
+        for m in range(61)
+    ]
+    market = market_of({"BTC": [None, None, *rows]})
+    run = SimulatedRun({"binance": VenueSettings(holes="fill", quote="USDT")}, market=market)
+    first_ns = market.start_ns + 2 * MINUTE
+    run.now_ns = first_ns + 60 * MINUTE
+    start = (first_ns + begin * MINUTE) // MS
+    found = run.json("GET", f"{API}/klines?symbol=BTCUSDT&interval=1m&startTime={start}&limit={limit}")
+    every = range(begin, min(begin + limit, 61))
+    assert opens(found) == [first_ns + minute * MINUTE for minute in every]
+    closes = [float(row[4]) for row in found]
+    known = {m: 1.0 + max(n for n in range(m + 1) if rows[n] is not None and n < 60) for m in every}
+    assert closes == list(known.values())
 
 
 def test_binance_weeks_begin_on_monday() -> None:

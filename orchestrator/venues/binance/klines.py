@@ -93,9 +93,18 @@ class Klines:
             coin, interval, first_ns, last_ns, now_ns, _ALL, anchor_ns=anchor_ns
         )
         times = closed.open_times_ns[:limit]
-        if len(times) == limit:
-            # A filled hole takes the place of candles.
-            last_ns = int(times[0]) + (limit - 1) * length_ns if self._is_filling else int(times[-1])
+        if self._is_filling:
+            # A filled hole takes the place of candles: so many intervals from the first one that has a row.
+            before = self._market.closed_between(
+                coin, interval, 0, first_ns - 1, now_ns, 1, anchor_ns=anchor_ns
+            )
+            if len(before.open_times_ns) or not len(times):
+                begin_ns = first_ns + (anchor_ns - first_ns) % length_ns
+            else:
+                begin_ns = int(times[0])
+            last_ns = min(last_ns, begin_ns + (limit - 1) * length_ns)
+        elif len(times) == limit:
+            last_ns = int(times[-1])
         return self._window(coin, interval, now_ns, first_ns, last_ns, limit)
 
     def _window(
