@@ -201,7 +201,8 @@ class BotFloor:
         now_ns = self._clock.sim_time_ns
         if self._turns or self.is_start_pending or self._processes.is_other_at_work(process):
             return now_ns
-        times = [self._sim_end_ns, self._processes.next_wake_ns(process)]
+        # Of what is queued, trainings stop bots and put models into their folders.
+        times = [self._sim_end_ns, self._processes.next_wake_ns(process), self._queue.next_time_ns]
         if self._has_sdk:
-            times += [self._queue.next_time_ns, self._feed.next_time_ns]
+            times.append(self._feed.next_time_ns)
         return max(now_ns, min(time for time in times if time is not None) - 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.bots.running import BotPlace, bot, script
 
 IN_SHELLS = """
@@ -33,3 +35,27 @@ def test_a_shell_lasts_as_long_as_the_children_that_it_starts(bot_place: BotPlac
         (["two", 0], 120),
         (["piped", 0], 150),
     ]
+
+
+SIDE_BY_SIDE = """
+import json, subprocess, sys, threading, time
+
+began = time.time()
+def run(seconds):
+    subprocess.call([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+    print(json.dumps({"lasted": seconds, "at": round(time.time() - began, 2)}), flush=True)
+
+for seconds in (900, 30, 200):
+    threading.Thread(target=run, args=(seconds,)).start()
+while True:
+    time.sleep(3600)
+"""
+
+
+def test_threads_wait_for_children_of_their_own(bot_place: BotPlace, workdir: Path) -> None:
+    sections = [bot("parent", workdir, script(workdir, SIDE_BY_SIDE))]
+    run = bot_place.complete(bot_place.bots(sections, component_timeout=10), seconds=90)
+    said = run.said("parent")
+    assert [line["lasted"] for line in said] == [30, 200, 900]
+    for line in said:
+        assert line["at"] == pytest.approx(line["lasted"], abs=1.1)

@@ -11,6 +11,7 @@ from orchestrator.config import ExecutionModelSettings
 from orchestrator.engine.bots import BotCall, BotProcess
 from orchestrator.engine.commands import Command, GrantTurn, WakeComponent, Write
 from orchestrator.engine.engine import ComponentPlace, Engine
+from orchestrator.engine.trainings import TrainingTimes
 from orchestrator.errors import CausalityError, ProtocolError
 from orchestrator.exchange.events import OrderAccepted, OrderFilled, Outcome
 from orchestrator.exchange.exchange import Exchange
@@ -57,7 +58,9 @@ class FakeVenues:
 class Floor:
     """An engine with bots, driven call by call."""
 
-    def __init__(self, *components: tuple[str, int, bool], minutes: int = 5) -> None:
+    def __init__(
+        self, *components: tuple[str, int, bool], minutes: int = 5, trainings: tuple[float, ...] = ()
+    ) -> None:
         market = FakeMarket({"BTC": [100.0 + minute for minute in range(minutes)]})
         rules = {"tick_size": Decimal("0.01"), "lot_size": Decimal("0.001"), "min_notional": Decimal(1)}
         exchange = Exchange(
@@ -90,6 +93,7 @@ class Floor:
             coin_ends=market.coin_ends,
             venues=self.venues,
             request_latency_ns=REQUEST_NS,
+            trainings=TrainingTimes(tuple(map(at, trainings))),
         )
         assert self.engine.bots is not None
         self.bots = self.engine.bots
@@ -285,6 +289,12 @@ def test_bots_and_sdk_components_take_turns_at_a_tick() -> None:
     floor.sleep(first(1), 60, 300)
     [woken] = floor.take(WakeComponent)
     assert woken.component == 2
+
+
+def test_nobody_runs_ahead_of_a_training() -> None:
+    floor = Floor(("bot", 1, True), trainings=(90,))
+    floor.start(0)
+    assert shown(floor.until_granted()) == (0, 0, 89.999999999)
 
 
 def test_time_stands_still_while_a_child_works() -> None:

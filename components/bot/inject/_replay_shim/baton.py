@@ -288,11 +288,14 @@ class Baton:
             heapq.heappop(timers)[2].is_timed = False
             self._stale -= 1
         until_ns = timers[0][0] if timers else None
-        child = next((wait.child for wait in self._looking if wait.child is not None), None)
+        children = [wait.child for wait in self._looking if wait.child is not None]
+        child = children[0] if children else None
         files = [pair for wait in self._looking for pair in wait.files]
         if child is None and files:
             child = self.living_child()
-        self._clock.move_to(until_ns, child, files if child is not None else ())
+        # The orchestrator tells of the end of one child; the others are looked at.
+        has_others = any(other != child for other in children)
+        self._clock.move_to(until_ns, child, files if child is not None else (), has_others=has_others)
 
     def _forget(self, wait: Wait) -> None:
         wait.is_over = True

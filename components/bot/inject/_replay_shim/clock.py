@@ -181,7 +181,9 @@ class Clock:
         self.baton.call_interrupts()
         return call.reply, call.body
 
-    def move_to(self, until_ns: int | None, child: int | None, files: Files) -> None:
+    def move_to(
+        self, until_ns: int | None, child: int | None, files: Files, *, has_others: bool = False
+    ) -> None:
         """Let time pass, since every thread waits; return early when there may be something to do.
 
         Parameters
@@ -193,6 +195,8 @@ class Clock:
         files
             Descriptors that the child may make ready meanwhile, with `poll`'s events. They are looked at in
             steps of simulated time: when a child writes is nobody's word, and natively it is chance.
+        has_others
+            Whether the ends of other children are waited for as well: they are looked at in the same steps.
         """
         if child is None:
             if until_ns is not None and until_ns <= self.horizon_ns:
@@ -200,7 +204,7 @@ class Clock:
                 return
             message = {"op": "sleep", "until": until_ns}
         else:
-            if files:
+            if files or has_others:
                 step_end_ns = self._now_ns + self._step_ns
                 until_ns = step_end_ns if until_ns is None else min(until_ns, step_end_ns)
             message = {"op": "wait", "pid": child, "until": until_ns}
