@@ -137,6 +137,9 @@ def validate_training(training: TrainingSettings, start_ns: int, coins: tuple[st
     if unknown or training.coins == ():
         what = f"names {unknown[0]}, which the run does not have" if unknown else "is empty"
         raise ConfigError(f"training.coins {what}; the run's coins are {', '.join(coins)}")
+    twice = sorted({coin for coin in training.coins or () if (training.coins or ()).count(coin) > 1})
+    if twice:
+        raise ConfigError(f"training.coins names {twice[0]} twice; a coin has one model at a time")
     for timeframe in training.export or ():
         parse_timeframe_ns(timeframe)
     if training.parallel is not None and not 1 <= training.parallel <= _PARALLEL_MAX:

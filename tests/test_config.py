@@ -350,6 +350,7 @@ BAD = [
     ("[training]\ncommand = ['t']\nevery = '7d'\nembargo = '7d'", "is not shorter than every"),
     ("[training]\ncommand = ['t']\nscheme = 'expanding'\nwarmup = '1d'\npurge = '1d'", "leaves nothing"),
     ("[training]\ncommand = ['t']\ncoins = ['XYZ']", "training.coins names XYZ"),
+    ("[training]\ncommand = ['t']\ncoins = ['BTC', 'BTC']", "training.coins names BTC twice"),
     ("[training]\ncommand = ['t']\nexport = ['often']", "timeframe 'often' is not understood"),
     ("[training]\ncommand = ['t']\nparallel = 0", "training.parallel 0 is out of range"),
     ("[training]\ncommand = ['t']\ntimeout = 0", "training.timeout 0 is out of range"),

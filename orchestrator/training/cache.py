@@ -16,7 +16,7 @@ import msgspec
 
 from orchestrator.errors import DataError
 from orchestrator.training.manifest import TrainingManifest, read_training, write_training
-from orchestrator.training.model_files import model_files
+from orchestrator.training.model_files import files_digest, model_files
 from orchestrator.training.store import copy_model
 
 __all__ = ["MODELS_CACHE", "TrainingCache"]
@@ -46,7 +46,12 @@ class TrainingCache:
             return None
         try:
             manifest = read_training(entry)
-            is_sound = manifest.input_digest == input_digest and model_files(entry) == manifest.files
+            files = model_files(entry)
+            is_sound = (
+                manifest.input_digest == input_digest
+                and files == manifest.files
+                and files_digest(files) == manifest.digest
+            )
         except DataError:
             is_sound = False
         if not is_sound:

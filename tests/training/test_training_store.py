@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -134,7 +135,7 @@ class TestCache:
         TrainingCache(tmp_path / "cache", is_read=False).put(folder, other)
         assert read_training(entry).digest == other.digest
 
-    @pytest.mark.parametrize("harm", ["changed", "more", "less", "manifest", "other"])
+    @pytest.mark.parametrize("harm", ["changed", "more", "less", "manifest", "other", "digest"])
     def test_what_is_damaged_is_removed(self, tmp_path: Path, harm: str) -> None:
         cache = TrainingCache(tmp_path / "cache")
         folder, manifest = self.model(tmp_path)
@@ -148,6 +149,8 @@ class TestCache:
             (entry / "deep" / "model").unlink()
         elif harm == "manifest":
             (entry / "training.json").unlink()
+        elif harm == "digest":
+            write_training(entry, msgspec.structs.replace(manifest, digest="of others"))
         else:
             write_training(entry, manifest_of(entry, input_digest="another"))
         assert self.taken(tmp_path, cache)[1] is None
