@@ -183,6 +183,16 @@ def test_an_edge_is_shown_only_when_its_interval_is_above_zero(tmp_path: Path) -
     assert measured(tmp_path, [line(0)], steady[:5]).has_edge is None
 
 
+@pytest.mark.parametrize(("days", "factor"), [(5, 2.7764), (10, 2.2622), (31, 2.0423), (366, 1.9665)])
+def test_few_days_have_a_wide_interval(tmp_path: Path, days: int, factor: float) -> None:
+    returns = [0.01 if day % 2 else -0.005 for day in range(days)]
+    values = 100.0 * np.cumprod([1.0, *(1.0 + value for value in returns)])
+    figures = measured(tmp_path, [line(0)], values.tolist())
+    error = float(np.std(returns, ddof=1)) / days**0.5
+    assert figures.daily_mean_low == pytest.approx(np.mean(returns) - factor * error, abs=0.001 * error)
+    assert figures.daily_mean_high == pytest.approx(np.mean(returns) + factor * error, abs=0.001 * error)
+
+
 def test_a_model_of_later_candles_proves_nothing(tmp_path: Path) -> None:
     steady = [100.0 * 1.01**n * (1 + 0.001 * (n % 3)) for n in range(40)]
     figures = measured(tmp_path, [line(0, state="given", until=20)], steady)
