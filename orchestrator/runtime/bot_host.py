@@ -15,7 +15,7 @@ import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -44,7 +44,7 @@ from orchestrator.runtime.bot_report import BotReport
 from orchestrator.runtime.process_state import is_process_alive
 from orchestrator.venues.http import VenueRequest
 
-__all__ = ["BotComponent", "BotHost", "Floor", "is_start_condition_met"]
+__all__ = ["AtWork", "BotComponent", "BotHost", "Floor", "is_start_condition_met"]
 
 _FIRST = (0,)
 
@@ -69,6 +69,15 @@ class Floor(Protocol):
     def breaks_off(self, process: BotProcess) -> bool: ...  # noqa: D102 - as `BotFloor` has it
 
     def ends(self, process: BotProcess) -> list[Command]: ...  # noqa: D102 - as `BotFloor` has it
+
+
+class AtWork(NamedTuple):
+    """A process that time waits for."""
+
+    name: str  # of its component
+    pid: int | None
+    is_first: bool  # the one that Replay started; else a child
+    is_connected: bool
 
 
 class BotComponent(msgspec.Struct, frozen=True, kw_only=True):
@@ -484,7 +493,9 @@ class BotHost:
         if name in self._stopping:
             self._stopping.discard(name)
             return self._put_down(component)
-        self._report.ended(name, how, self._clock.sim_time_ns)
+        known = self._processes.get(process)
+        own_time_ns = known.sim_time_ns if known is not None else 0  # it may have run ahead of the others
+        self._report.ended(name, how, max(self._clock.sim_time_ns, own_time_ns))
         if component.fails_run_on_exit:
             raise ComponentError(
                 f"{name} {how} at sequence {self._clock.sequence}, before the replay ended; a bot runs "
@@ -516,18 +527,20 @@ class BotHost:
                 commands += self._floor.may_go_on(parent, sim_time_ns)
         return commands
 
-    def stuck(self) -> tuple[tuple[str, int | None], ...]:
-        """Return the component and pid of every process that is at work or starting."""
+    def at_work(self) -> tuple[AtWork, ...]:
+        """Return every process that is at work or starting, in the order of turns."""
         found = []
         for process in self._floor.at_work:
             known = self._processes.get(process)
-            found.append((self._components[process.place].name, known.pid if known else None))
+            found.append(
+                AtWork(
+                    name=self._components[process.place].name,
+                    pid=known.pid if known else None,
+                    is_first=process.path == _FIRST,
+                    is_connected=known is not None and known.connection is not None,
+                )
+            )
         return tuple(found)
-
-    def has_never_connected(self, name: str) -> bool:
-        """Return whether a component's first process has not said hello."""
-        known = self._processes.get(BotProcess(self._places[name], _FIRST))
-        return known is not None and known.connection is None and known.pending is None
 
 
 def is_start_condition_met(file: Path, contains: Mapping[str, Any]) -> bool:

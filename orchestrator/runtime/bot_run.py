@@ -29,7 +29,7 @@ from orchestrator.runtime.bot_launch import (
 from orchestrator.runtime.bot_line import BotLine
 from orchestrator.runtime.bot_report import BotReport
 from orchestrator.runtime.plan import PlannedComponent, RunPlan
-from orchestrator.runtime.process_state import is_process_alive
+from orchestrator.runtime.process_state import command_line_of, is_process_alive
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.work_copy import WorkCopy, copy_folder, manifest_of, scripts_of
 from orchestrator.venues.venues import Venues
@@ -132,7 +132,12 @@ class BotRun:
     def environment_of(self, name: str, socket: Path, token: str) -> dict[str, str]:
         """Return the environment of a bot's process that calls at another socket."""
         return bot_environment(
-            self._environment, socket=socket, token=token, component=name, stack=self._stack_file(name)
+            self._environment,
+            socket=socket,
+            token=token,
+            component=name,
+            stack=self._stack_file(name),
+            kept_out=self._copies,
         )
 
     def start_waiting(self, supervisor: Supervisor) -> bool:
@@ -151,6 +156,7 @@ class BotRun:
             token=self.host.token,
             component=component.name,
             stack=self._stack_file(component.name),
+            kept_out=self._copies,
         )
         self.host.begin(component)
         self._started.add(component.name)
@@ -212,13 +218,17 @@ class BotRun:
     def find_stuck(self, supervisor: Supervisor) -> str:
         """Let the processes that are at work dump their stacks; return where they are, in one line."""
         said = []
-        for name, pid in self.host.stuck():
-            if self.host.has_never_connected(name):
+        for process in self.host.at_work():
+            name = process.name
+            if process.is_first and not process.is_connected:
                 said.append(
                     f"{name} never came under Replay (a Python started with -I, -E or -S, or no Python at all?)"
                 )
                 continue
-            place = self._stack_of(name, pid or supervisor.pids.get(name))
+            if process.is_connected:
+                place = self._stack_of(name, process.pid or supervisor.pids.get(name))
+            else:
+                place = _foreign_child(process.pid)
             self._report.stuck_in(name, place, self.host.sim_time_ns)
             said.append(f"{name} is at {place}")
         return "; ".join(said)
@@ -300,6 +310,14 @@ class BotRun:
         """Close the socket: who calls from now on is told that nobody is there."""
         if self._line is not None:
             self._line.close()
+
+
+def _foreign_child(pid: int | None) -> str:
+    command = command_line_of(pid) if pid is not None else ""
+    return (
+        f"a child process that is no Python under Replay and does not end: {command or 'unknown'}; time waits for it: "
+        "leave it out under replay"
+    )
 
 
 def _innermost(path: Path, folder: str) -> str | None:

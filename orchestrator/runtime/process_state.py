@@ -1,10 +1,10 @@
-"""Whether a process still lives."""
+"""Whether a process still lives, and what it was started as."""
 
 from __future__ import annotations
 
 import psutil
 
-__all__ = ["is_process_alive"]
+__all__ = ["command_line_of", "is_process_alive"]
 
 
 def is_process_alive(process_id: int) -> bool:
@@ -13,3 +13,11 @@ def is_process_alive(process_id: int) -> bool:
         return bool(psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def command_line_of(process_id: int) -> str:
+    """Return the words that a process was started with; empty when it is gone."""
+    try:
+        return " ".join(psutil.Process(process_id).cmdline())
+    except psutil.Error:
+        return ""

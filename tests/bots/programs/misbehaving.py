@@ -73,6 +73,12 @@ def wait_for_a_lock_in_c():
     os.read(read, 1)
 
 
+def leave_a_tool_behind():
+    # No Python, and it never ends: nobody can say when it has done what it was started for.
+    subprocess.Popen(["/usr/bin/env", "tail", "-f", "/dev/null"])
+    look_for_ever()
+
+
 # ---------------------------------------------------------------- what does not
 
 
