@@ -15,6 +15,7 @@ import msgspec
 
 __all__ = [
     "BOT_PROTOCOL_VERSION",
+    "ENVIRONMENT_BOT_KEPT_OUT",
     "ENVIRONMENT_BOT_PROCESS",
     "ENVIRONMENT_BOT_SOCKET",
     "ENVIRONMENT_BOT_STACK",
@@ -45,6 +46,7 @@ ENVIRONMENT_BOT_STACK: Final = "REPLAY_BOT_STACK"  # the file into which the wat
 ENVIRONMENT_BOT_TIME_MACHINE: Final = (
     "REPLAY_BOT_TIME_MACHINE"  # Replay's own extension, for interpreters it fits
 )
+ENVIRONMENT_BOT_KEPT_OUT: Final = "REPLAY_BOT_KEPT_OUT"  # the users' folders, where it may not write
 ENVIRONMENT_BOT_TURNS: Final = (
     "REPLAY_BOT_TURNS"  # a folder; set by `replay pace`: bots write their turns there
 )

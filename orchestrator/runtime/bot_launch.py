@@ -10,13 +10,14 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import components
 from orchestrator.bot_protocol import (
+    ENVIRONMENT_BOT_KEPT_OUT,
     ENVIRONMENT_BOT_PROCESS,
     ENVIRONMENT_BOT_SOCKET,
     ENVIRONMENT_BOT_STACK,
@@ -92,7 +93,13 @@ def _judge() -> Callable[[str, list[str]], str | None]:
 
 
 def bot_environment(
-    base: Mapping[str, str], *, socket: Path, token: str, component: str, stack: Path
+    base: Mapping[str, str],
+    *,
+    socket: Path,
+    token: str,
+    component: str,
+    stack: Path,
+    kept_out: Iterable[Path] = (),
 ) -> dict[str, str]:
     """Return the environment of a bot's first process.
 
@@ -104,6 +111,8 @@ def bot_environment(
         Where it is to call, and as whom.
     stack
         The file into which the watchdog lets it dump its stack.
+    kept_out
+        The users' folders, in which it may not write.
     """
     clean = {k: _throw_away(k) if _is_key(k, v) else v for k, v in base.items()}
     path = clean.get("PYTHONPATH", "")
@@ -114,6 +123,7 @@ def bot_environment(
         ENVIRONMENT_BOT_PROCESS: "0",
         ENVIRONMENT_BOT_STACK: str(stack),
         ENVIRONMENT_BOT_TIME_MACHINE: time_machine_extension(),
+        ENVIRONMENT_BOT_KEPT_OUT: ":".join(map(str, kept_out)),
         "PYTHONPATH": f"{INJECT_FOLDER}:{path}" if path else str(INJECT_FOLDER),
         **_FIXED,
     }

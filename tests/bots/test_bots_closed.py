@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.bot_launch import is_namespace_available
-from tests.bots.running import BotPlace, bot, script
+from tests.bots.running import BotPlace, bot, script, tree
 
 WHY_NOT = is_namespace_available()
 
@@ -145,3 +145,47 @@ def test_without_a_namespace_the_shim_alone_refuses(
     assert heard == []
     assert {row["component"] for row in run.facts["refused"]} == ATTEMPTS.keys() - {"hidden"}
     assert "switched off" in run.facts["protections"]["network_namespace"]
+
+
+WRITES_HOME = """
+import json, os, pathlib, sqlite3, sys, time
+
+home = pathlib.Path(FOLDER)
+(home / "backtest_results").mkdir()
+tries = {
+    "open": lambda: (home / "state.json").write_text("spoilt"),
+    "os.remove": lambda: os.remove(home / "state.json"),
+    "os.rename": lambda: os.rename("bot.py", home / "state.json"),
+    "os.mkdir": lambda: os.mkdir(home / "new"),
+    "os.open": lambda: os.open(bytes(home / "new"), os.O_RDWR | os.O_CREAT),
+    "sqlite3": lambda: sqlite3.connect(home / "new.db"),
+    "a way round": lambda: open(os.path.relpath(home / "state.json"), "a"),
+}
+said = {"read": (home / "state.json").read_text()}
+for name, write in tries.items():
+    try:
+        write()
+        said[name] = "done"
+    except OSError as error:
+        said[name] = type(error).__name__
+pathlib.Path("state.json").write_text("mine")
+print(json.dumps(said), flush=True)
+time.sleep(86_400)
+"""
+
+
+def test_nothing_is_written_in_the_user_s_own_folder(bot_place: BotPlace, workdir: Path) -> None:
+    (workdir / "state.json").write_text("live")
+    section = bot("bot", workdir, script(workdir, WRITES_HOME.replace("FOLDER", repr(str(workdir)))))
+    before = tree(workdir)
+    run = bot_place.complete(bot_place.bots([section]))
+    (said,) = run.said("bot")
+    assert said.pop("read") == "live"
+    assert set(said.values()) == {"PermissionError"}
+    (workdir / "backtest_results").rmdir()
+    after = tree(workdir)
+    assert {name: state.split()[0] for name, state in after.items()} == {
+        name: state.split()[0] for name, state in before.items()
+    }
+    assert (run.copy() / "state.json").read_text() == "mine"
+    assert run.manifest["refused_requests"] == len(said)

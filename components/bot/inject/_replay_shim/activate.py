@@ -61,7 +61,7 @@ def _bring_up(folder: str) -> None:
             f"no orchestrator: {', '.join(missing)} is not set; the folder {folder} belongs on PYTHONPATH only in"
             " processes that Replay starts"
         )
-    from _replay_shim import children, clock, guard, hooks, http_answer, link, pipes  # noqa: PLC0415 - see above
+    from _replay_shim import children, clock, guard, hooks, http_answer, kept_out, link, pipes  # noqa: PLC0415 - see above
 
     _write_stacks_on_request()
     for name in _PROXIES:
@@ -78,6 +78,7 @@ def _bring_up(folder: str) -> None:
     world = virtual.install(time, welcome)
     answers = http_answer.Answers(time, welcome["hosts"], welcome["latency_ns"])
     guard.install(answers, connection.path)
+    kept_out.install(time, welcome["folder"])
     hooks.install()
     _install_interceptors(answers)
 
