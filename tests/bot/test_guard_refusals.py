@@ -51,6 +51,14 @@ REFUSED = {
         "error_of(socket.getaddrinfo, 'api.example.com', 443)",
         ("socket.getaddrinfo", "api.example.com"), "gaierror",
     ),
+    "resolve a name that begins like an address of this machine": (
+        "error_of(socket.getaddrinfo, '127.example.com', 443)",
+        ("socket.getaddrinfo", "127.example.com"), "gaierror",
+    ),
+    "resolve a name of digits": (
+        "error_of(socket.getaddrinfo, '1.2.3.4.5', 443)",
+        ("socket.getaddrinfo", "1.2.3.4.5"), "gaierror",
+    ),
     "resolve in the old way": (
         "error_of(socket.gethostbyname, 'api.example.com')",
         ("socket.gethostbyname", "api.example.com"), "gaierror",

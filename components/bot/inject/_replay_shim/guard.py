@@ -85,14 +85,26 @@ class _Guard:
 
 def _is_loopback(host: Any) -> bool:
     name = _text(host)
-    return name.startswith("127.") or name in ("::1", "localhost")
+    return name in ("::1", "localhost") or (name.startswith("127.") and _is_address(name))
 
 
 def _is_local_name(host: Any) -> bool:
     name = _text(host or "")
     if name in _ANY or _is_loopback(name):
         return True
-    return all(letter in "0123456789." for letter in name) or ":" in name  # an address is not looked up
+    return _is_address(name)  # which is not looked up
+
+
+# What the system takes for an address; anything else it asks a name server for.
+def _is_address(name: str) -> bool:
+    try:
+        if ":" in name:
+            socket.inet_pton(socket.AF_INET6, name.partition("%")[0])
+            return True
+        socket.inet_aton(name)
+    except (OSError, ValueError):
+        return False
+    return all(letter in "0123456789." for letter in name)
 
 
 def _text(value: Any) -> str:
