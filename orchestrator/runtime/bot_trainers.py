@@ -38,7 +38,7 @@ from orchestrator.runtime.trainer_jobs import Job, end_of
 from orchestrator.training.bot_folder import folder_of
 from orchestrator.training_settings import TrainingSettings, fill_templates
 
-__all__ = ["BotStarter", "BotTrainers"]
+__all__ = ["BotStarter", "BotTrainers", "trainers_at_once"]
 
 _SLICE_MS: Final = 5
 _AHEAD_NS: Final = 36_500 * NS_PER_DAY  # a trainer's own time ends so long after the training
@@ -101,9 +101,7 @@ class BotTrainers:
         """Run the trainer for each job; what came of it is noted in the job. Return False when it was stopped."""
         is_patient = self._training.on_failure == "keep"
         waiting, running = list(reversed(jobs)), list[_Trainer]()
-        folders = {folder_of(self.copy, self._training, job.coin) for job in jobs}
-        # Trainers that share a folder could meet in it.
-        parallel = self._training.parallel or (os.cpu_count() or 1 if len(folders) == len(jobs) else 1)
+        parallel = trainers_at_once(self._training, [job.coin for job in jobs])
         with Supervisor(self._plan.directory / LOGS_FOLDER) as supervisor:
             try:
                 while waiting or running:
@@ -146,6 +144,12 @@ class BotTrainers:
         supervisor.start(job.name, command, folder, environment)
         job.started_ns = wall_clock.monotonic_ns()
         return trainer
+
+
+def trainers_at_once(training: TrainingSettings, coins: Sequence[str]) -> int:
+    """Return how many trainers may run side by side: one, whatever was asked for, where they could meet in a folder."""
+    folders = {folder_of(Path(), training, coin) for coin in coins}
+    return (training.parallel or os.cpu_count() or 1) if len(folders) == len(coins) else 1
 
 
 class _Trainer:
