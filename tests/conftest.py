@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the flag that lets golden runs be written anew; the difference is then reviewed."""
     parser.addoption("--update-golden", action="store_true", help="write the golden summaries anew")
+
+
+def pytest_configure() -> None:
+    """Undo what a job control or `nohup` does to those that it starts: who ignores a signal lets children ignore it."""
+    for signum, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, handler)
 
 
 @pytest.fixture(scope="session")
