@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.errors import ConfigError
-from orchestrator.runs.source_files import digest_of_folder
+from orchestrator.runs.source_files import FilesDigest, digest_of_folder
 from orchestrator.runtime.bot_run import BotRun
 from orchestrator.runtime.bot_trainers import BotTrainers
 from orchestrator.runtime.bot_venues import told_fees
@@ -64,10 +64,10 @@ class BotModels:
         """Run the trainer for each job; see `BotTrainers.run`."""
         return self._trainers.run(jobs, may_go_on)
 
-    def folder_digest(self, coin: str) -> str:
+    def folder_digest(self, coin: str) -> FilesDigest:
         """Return the digest of what a trainer would find in its folder now."""
         folder = self._folder(coin)
-        return digest_of_folder(folder).digest if folder.is_dir() else "none"
+        return digest_of_folder(folder) if folder.is_dir() else FilesDigest("none")
 
     def clean(self, coin: str) -> None:
         """Remove the files that are to be gone before a trainer starts."""

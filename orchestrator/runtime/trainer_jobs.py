@@ -48,6 +48,9 @@ class Job(msgspec.Struct, kw_only=True):
     window: Window
     output: Path
     input_digest: str
+    is_named: bool = (
+        True  # by that: false where some files are not in it, so that the cache has nothing for it
+    )
     run_id: str
     currency: str
     seed: int

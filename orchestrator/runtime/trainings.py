@@ -16,6 +16,7 @@ from orchestrator.market.candles import Columns, time_text
 from orchestrator.market.market import Market
 from orchestrator.protocol import TrainedModel
 from orchestrator.runs.layout import write_failure
+from orchestrator.runs.source_files import FilesDigest
 from orchestrator.runtime.bot_models import BotModels
 from orchestrator.runtime.bot_run import BotRun
 from orchestrator.runtime.logs import RunLog
@@ -162,7 +163,9 @@ class Trainings:
                 self._bot_models.clean(coin)
         candles = data_digest(self._candles, self._market.coins, window)
         jobs = [self._job(coin, window, candles) for coin in coins]
-        found = {job.coin: self._cache.take(job.input_digest, job.output) for job in jobs}
+        found = {
+            job.coin: self._cache.take(job.input_digest, job.output) if job.is_named else None for job in jobs
+        }
         open_jobs = [job for job in jobs if found[job.coin] is None]
         try:
             if open_jobs and not self._run(open_jobs, may_go_on):
@@ -197,7 +200,7 @@ class Trainings:
 
     def _job(self, coin: str, window: Window, candles: str) -> Job:
         train_until = window.train_until_ns // NS_PER_SECOND
-        folder = "" if self._bot_models is None else self._bot_models.folder_digest(coin)
+        folder = FilesDigest("") if self._bot_models is None else self._bot_models.folder_digest(coin)
         return Job(
             coin=coin,
             name=f"trainer-{coin}-{train_until}",
@@ -205,11 +208,12 @@ class Trainings:
             output=self._store.stage(coin, train_until),
             input_digest=input_digest(
                 self._training.settings,
-                self._inputs._replace(folder=folder),
+                self._inputs._replace(folder=folder.digest),
                 coin,
                 window,
                 candles,
             ),
+            is_named=not folder.notes,
             run_id=self._plan.directory.name,
             currency=self._plan.settings.account.currency,
             seed=self._plan.settings.seed,
@@ -241,7 +245,8 @@ class Trainings:
                 cpu_seconds=round(job.exited.cpu_seconds, 3) if job.exited else 0.0,
                 peak_memory_mb=round(job.exited.peak_memory_bytes / 1e6, 1) if job.exited else 0.0,
             )
-            self._cache.put(job.output, manifest)
+            if job.is_named:
+                self._cache.put(job.output, manifest)
         self._log.info(
             "training",
             coin=job.coin,

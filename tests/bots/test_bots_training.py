@@ -198,6 +198,18 @@ json.dump({"began": int(time.time())}, open("memory.json", "w"))
     assert [e["is_from_cache"] for e in other.events() if e["event"] == "training"] == [False] * 2
 
 
+def test_a_folder_that_is_too_large_to_be_known_has_nothing_in_the_cache(
+    bot_place: BotPlace, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path)
+    for number in range(2_001):
+        (folder / "BTC" / f"{number}.txt").touch()
+    path = config(bot_place, folder, hours=1)
+    for _ in range(2):
+        run = bot_place.complete(path)
+        assert [e["is_from_cache"] for e in run.events() if e["event"] == "training"] == [False]
+
+
 @pytest.mark.parametrize(
     ("mode", "said"), [("nothing", "did not leave memory.json"), ("fail", "exited with status")]
 )
