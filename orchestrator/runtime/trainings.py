@@ -91,6 +91,7 @@ class Trainings:
             market=f"{plan.market.exchange} {plan.market.quote} {plan.market.timeframe}",
             venues="" if self._bot_models is None else self._bot_models.venues_text,
             folder="",
+            interpreter=Path(training.command[0]).resolve().name if training.command else "",
         )
 
     def train(self, sim_time_ns: int, may_go_on: Callable[[], bool]) -> tuple[TrainingOutcome, ...] | None:

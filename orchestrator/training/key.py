@@ -29,6 +29,7 @@ class TrainingInputs(NamedTuple):
     market: str  # exchange, quote and timeframe of the candles
     venues: str  # what unmodified trainers are answered by; empty for others
     folder: str  # digest of what an unmodified trainer finds in its folder; empty for others
+    interpreter: str = ""  # what the trainer's executable is in the end, such as python3.11
 
 
 def data_digest(candles: Closed, coins: Sequence[str], window: Window) -> str:
