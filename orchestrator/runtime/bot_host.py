@@ -360,7 +360,10 @@ class BotHost:
         return self._floor.blocks(process, BotCall(asked_ns, until, request))
 
     def _request(self, message: BotHttp, body: bytes) -> BotRequest:
-        url = urlsplit(message.url)
+        try:
+            url = urlsplit(message.url)
+        except ValueError:  # no address at all: refused like a host that is not emulated
+            url = urlsplit("//no-address/")
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         request = VenueRequest(
             method=message.method.upper(),

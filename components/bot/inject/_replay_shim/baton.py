@@ -102,6 +102,8 @@ class Baton:
 
     def begin_anew(self) -> None:
         """Know the calling thread alone: at the start, and in a forked child, where it is the only one."""
+        for strand in getattr(self, "_strands", ()):
+            strand.has_ended = strand is not self.current
         self.main = self.current
         self.main.joiners.clear()
         self._strands = [self.main]  # not ended, in the order of their start

@@ -108,10 +108,13 @@ class Family:
     # `execvp` tries the same command in each folder of PATH.
     def _count_refused(self, words: list[str], reason: str) -> None:
         attempt = (self.clock.now_ns(), words)
-        if attempt != self._refused:
+        if attempt == self._refused:
+            self.clock.give_way()  # a loop that tries again must not stand still
+        else:
             sys.stderr.write(f"replay: {reason}\n")
             target = " ".join(words)[:500]
             self.clock.call({"op": "refused", "what": "process", "target": target, "client": ""})
+            self.clock.advance_ns(self.clock.latency_ns)
             self._refused = (self.clock.now_ns(), words)
 
     def add(self, pid: int, process: str) -> None:

@@ -246,8 +246,8 @@ class Clock:
         if self._hits:
             message["hits"], self._hits = self._hits, {}
         call = _Call(asks_for)
-        self._unanswered.append(call)
         self._link.send(message, body)
+        self._unanswered.append(call)
         return call
 
     # Wait for an answer, or for something else that may have happened: then return the descriptors that tell.

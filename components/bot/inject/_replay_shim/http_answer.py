@@ -8,6 +8,7 @@ hit is counted for the report. The future is never in this process.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from _replay_shim import aio
@@ -205,8 +206,13 @@ def _message(
         "method": method,
         "url": url,
         "headers": [[_text(name), _text(value)] for name, value in headers],
-        "timeout": timeout,
+        "timeout": _finite(timeout),
     }
+
+
+def _finite(timeout: Any) -> float | None:
+    seconds = None if timeout is None else float(timeout)
+    return seconds if seconds is not None and isfinite(seconds) else None
 
 
 def _text(value: Any) -> str:

@@ -67,7 +67,7 @@ class Link:
         """Say something; answers come in the order of what was said."""
         if os.getpid() != self._pid:
             ending.refuse("this process was forked by a C library, which the replay cannot follow")
-        text = self._encode(message).encode("utf-8", "surrogateescape")
+        text = self._encode(message).encode("utf-8", "replace")
         try:
             self._connection.sendall(_HEAD.pack(len(text), len(body)) + text + body)
         except OSError as error:

@@ -37,6 +37,14 @@ class _Waited:
     def release(self) -> None:
         raise NotImplementedError
 
+    # Who waited longest; threads that a fork has left behind wait for nothing.
+    def _next_wait(self) -> Wait | None:
+        while self._waits:
+            wait = self._waits.popleft()
+            if not wait.strand.has_ended:
+                return wait
+        return None
+
     # True when the one who releases the lock has handed it over.
     def _wait(self, blocking: bool, timeout: float) -> bool:
         duration_ns = durations.lock_timeout_ns(blocking, timeout)
@@ -83,10 +91,11 @@ class Lock(_Waited):
         """Free the lock, or hand it to the next."""
         if not self._is_locked:
             raise RuntimeError("release unlocked lock")
-        if self._waits:
-            self.clock.baton.wake(self._waits.popleft())
-        else:
+        wait = self._next_wait() if self._waits else None
+        if wait is None:
             self._is_locked = False
+        else:
+            self.clock.baton.wake(wait)
 
     def locked(self) -> bool:
         """Return whether the lock is held."""
@@ -151,12 +160,12 @@ class RLock(_Waited):
         return f"<{state} _thread.RLock object count={self._count} at {id(self):#x}>"
 
     def _pass_on(self) -> None:
-        if self._waits:
-            wait = self._waits.popleft()
+        wait = self._next_wait() if self._waits else None
+        if wait is None:
+            self._owner, self._count = None, 0
+        else:
             self._owner, self._count = wait.strand, 1
             self.clock.baton.wake(wait)
-        else:
-            self._owner, self._count = None, 0
 
     def _at_fork_reinit(self) -> None:
         self._owner = None
