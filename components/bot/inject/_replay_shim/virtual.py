@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _replay_shim import aio, chance, locks, signals, threads, times, waits
+from _replay_shim import aio, chance, listings, locks, signals, threads, times, waits
 from _replay_shim.caller import Callers
 from _replay_shim.clock import Clock
 from _replay_shim.replacing import Replacements
@@ -54,5 +54,6 @@ def install(clock: Clock, welcome: dict[str, Any]) -> World:
     waits.install(clock, callers, replacements)
     signals.install(clock, replacements)
     aio.install(clock, callers)
+    listings.install(replacements)
     replacements.rebind_everywhere()
     return World(clock, stream)
