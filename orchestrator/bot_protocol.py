@@ -23,6 +23,7 @@ __all__ = [
     "ENVIRONMENT_BOT_TURNS",
     "FRAME_BYTES_MAX",
     "FRAME_HEAD",
+    "BotError",
     "BotHello",
     "BotHttp",
     "BotMessage",
@@ -119,6 +120,12 @@ class BotReply(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     horizon: int  # a sleep that ends at or before it needs no call
     open_orders: bool  # of the component's account
+
+
+class BotError(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a call that ends the process: it writes the reason to standard error."""
+
+    error: str  # one line
 
 
 class BotWelcome(BotReply, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ import msgspec
 
 from orchestrator.bot_protocol import (
     BOT_PROTOCOL_VERSION,
+    BotError,
     BotHello,
     BotHttp,
     BotMessage,
@@ -326,13 +327,21 @@ class BotHost:
             known = self._processes[process] = _Process(hello.pid, self._clock.sim_time_ns)
             self._floor.begins(process)
         elif known.connection is not None:
-            self._report.stranger(f"a second process calls itself {hello.component} {hello.process}")
-            self._line.drop(connection)
+            self._refuse_second(connection, hello)
             return []
         elif known.pending is not None:  # it was replaced while one of its threads was blocked
             known.pending = None
             return self._reconnect(process, known, connection, hello)
         return self._connect(process, known, connection, hello)
+
+    # Which of them is first is chance, so the run is marked.
+    def _refuse_second(self, connection: int, hello: BotHello) -> None:
+        what = f"two Pythons of one shell at the same time ({hello.component} {hello.process})"
+        self._report.stranger(what)
+        self._report.refused(hello.component, "process", what, "", self._clock.sim_time_ns)
+        reason = f"{what} are one too many for a replay; start each by a child process of its own"
+        self._line.reply(connection, BotError(error=reason))
+        self._line.drop(connection)
 
     def _connect(
         self, process: BotProcess, known: _Process, connection: int, hello: BotHello

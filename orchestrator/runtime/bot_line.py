@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from orchestrator.bot_protocol import FRAME_BYTES_MAX, FRAME_HEAD, BotMessage, BotReply
+from orchestrator.bot_protocol import FRAME_BYTES_MAX, FRAME_HEAD, BotError, BotMessage, BotReply
 from orchestrator.errors import ProtocolError
 
 __all__ = ["BotLine", "Called", "Lost"]
@@ -91,7 +91,7 @@ class BotLine:
                 self._read(descriptor, events)
         return events
 
-    def reply(self, connection: int, reply: BotReply, body: bytes = b"") -> None:
+    def reply(self, connection: int, reply: BotReply | BotError, body: bytes = b"") -> None:
         """Answer a call; a connection that is gone is noticed by `receive`."""
         peer = self._sockets.get(connection)
         if peer is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bot_protocol import BotHello, BotMessage, BotRefused, BotReply, BotSpawn, BotWait
+from orchestrator.bot_protocol import BotError, BotHello, BotMessage, BotRefused, BotReply, BotSpawn, BotWait
 from orchestrator.engine.bots import BotCall, BotProcess
 from orchestrator.engine.clock import Clock
 from orchestrator.engine.commands import GrantTurn
@@ -64,13 +64,13 @@ class FakeLine:
 
     def __init__(self) -> None:
         self.coming: list[Called] = []
-        self.replies: list[tuple[int, BotReply]] = []
+        self.replies: list[tuple[int, BotReply | BotError]] = []
 
     def receive(self, _timeout_ms: int) -> list[Called]:
         coming, self.coming = self.coming, []
         return coming
 
-    def reply(self, connection: int, reply: BotReply, _body: bytes = b"") -> None:
+    def reply(self, connection: int, reply: BotReply | BotError, _body: bytes = b"") -> None:
         self.replies.append((connection, reply))
 
     def drop(self, connection: int) -> None:
@@ -85,14 +85,14 @@ class Told:
     """A host whose bot has said hello and works at T."""
 
     def __init__(self, folder: Path) -> None:
-        self.floor, self.line = FakeFloor(), FakeLine()
+        self.floor, self.line, self.report = FakeFloor(), FakeLine(), BotReport()
         component = BotComponent(place=0, name="bot", folder=folder, burst=None, phase_ns=0)
         rules = BotRules(
             seed=1, tick_ns=60, tick_anchor_ns=0, latency_ns=50, sim_end_ns=10 * T, charge_cpu=False
         )
         line: Any = self.line
         exchange: Any = FakeExchange()
-        self.host = BotHost(self.floor, Clock(T), line, exchange, (component,), rules, BotReport())
+        self.host = BotHost(self.floor, Clock(T), line, exchange, (component,), rules, self.report)
         self.host.begin(component)
         self.say(PARENT_LINE, self.hello("0", os.getpid()))
         self.go_on(FIRST, T)
@@ -143,7 +143,19 @@ def test_what_is_answered_at_once_tells_of_open_orders_as_before(told: Told, has
     told.go_on(FIRST, T, has_open_orders=has_open_orders)
     told.say(PARENT_LINE, BotRefused(t=T, what="process", target="curl"))
     _, reply = told.line.replies[-1]
+    assert isinstance(reply, BotReply)
     assert reply.open_orders is has_open_orders
+
+
+def test_a_second_process_of_one_name_is_told_why_it_ends(told: Told, living: int) -> None:
+    told.say(PARENT_LINE, BotSpawn(t=T, process="0.1", pid=living))
+    told.say(CHILD_LINE, told.hello("0.1", living))
+    told.say(CHILD_LINE + 1, told.hello("0.1", living + 1))
+    connection, reply = told.line.replies[-1]
+    assert connection == CHILD_LINE + 1
+    assert isinstance(reply, BotError)
+    assert "one shell" in reply.error
+    assert told.report.refused_count == 1
 
 
 def test_who_waits_for_a_shell_is_told_of_its_end_and_not_of_its_programs(told: Told, living: int) -> None:
