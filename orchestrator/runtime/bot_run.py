@@ -286,7 +286,7 @@ class BotRun:
                 for path, digest in scripts_of(manifest_of(copy.copy)).items()
                 if path in copy.manifest.files
             },
-            is_original_unchanged=manifest_of(copy.original) == copy.manifest,
+            is_original_unchanged=_is_unchanged(copy),
             left_out=copy.left_out,
         )
 
@@ -329,3 +329,10 @@ def _innermost(path: Path, folder: str) -> str | None:
     frames = [line.strip() for line in lines if line.strip().startswith("File ")]
     own = [frame for frame in frames if folder in frame]
     return next(iter(own or frames), None)
+
+
+def _is_unchanged(copy: WorkCopy) -> bool:
+    try:
+        return manifest_of(copy.original) == copy.manifest
+    except OSError:  # it was removed or moved meanwhile
+        return False

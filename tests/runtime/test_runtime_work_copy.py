@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigError
+from orchestrator.runtime import bot_run
 from orchestrator.runtime.work_copy import check_keys, copy_folder, key_files, manifest_of, scripts_of
 
 
@@ -147,3 +148,10 @@ class TestKeys:
 def test_scripts_are_told_from_data(bot: Path) -> None:
     (bot / "run.sh").write_text("x")
     assert sorted(scripts_of(manifest_of(bot))) == ["run.sh", "trader.py"]
+
+
+def test_a_folder_that_was_moved_away_counts_as_changed(bot: Path, tmp_path: Path) -> None:
+    made = copy_folder(bot, tmp_path / "copy", ())
+    assert bot_run._is_unchanged(made)
+    bot.rename(tmp_path / "elsewhere")
+    assert not bot_run._is_unchanged(made)
