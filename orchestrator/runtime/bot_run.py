@@ -246,12 +246,15 @@ class BotRun:
             return "an unknown place: its process is gone"
         deadline = wall_clock.monotonic_ns() + int(_STACK_SECONDS_MAX * 1e9)
         folder = str(self._components[name].folder)
+        found: list[str] = []
         while wall_clock.monotonic_ns() < deadline:
-            found = _innermost(path, folder)
-            if found is not None:
-                return found
+            found = _frames(path)
+            # Innermost first; the bot's own frame says most. It may come late: the stack is being written.
+            own = next((frame for frame in found if folder in frame), None)
+            if own is not None:
+                return own
             wall_clock.sleep(_STACK_POLL_SECONDS)
-        return "an unknown place: it gave no stack"
+        return next(iter(found), "an unknown place: it gave no stack")
 
     def facts(self) -> BotFacts:
         """Return what bots.json tells, as of the end of the run."""
@@ -320,15 +323,14 @@ def _foreign_child(pid: int | None) -> str:
     )
 
 
-def _innermost(path: Path, folder: str) -> str | None:
-    # faulthandler writes the innermost frame first: `  File "x.py", line 3 in f`; the bot's own says most.
+def _frames(path: Path) -> list[str]:
+    # As faulthandler writes them: `  File "x.py", line 3 in f`. The last line may not be whole yet.
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    frames = [line.strip() for line in lines if line.strip().startswith("File ")]
-    own = [frame for frame in frames if folder in frame]
-    return next(iter(own or frames), None)
+        return []
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return [line.strip() for line in lines if line.strip().startswith("File ")]
 
 
 def _is_unchanged(copy: WorkCopy) -> bool:
