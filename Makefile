@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 
-.PHONY: help demo install test test-fast lint bench fidelity clean
+.PHONY: help demo install test test-slow lint bench fidelity clean
 
 help:            ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,12 +16,12 @@ demo: $(VENV)/.installed     ## Make an environment, install, replay a month of 
 
 install: $(VENV)/.installed  ## Make an environment and install the command into it
 
-test: $(VENV)/.dev           ## Install what tests need and run them all, with coverage
+test: $(VENV)/.dev           ## Install what tests need and run them, with coverage; all but the slowest
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20 --cov --cov-report=term --cov-fail-under=85
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --durations=20 --cov --cov-report=term --cov-fail-under=85
 
-test-fast: $(VENV)/.dev      ## The tests without the slow ones and without coverage
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+test-slow: $(VENV)/.dev      ## The slowest tests: half a year of real candles, whole documents, natural pace
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 lint: $(VENV)/.dev           ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -151,6 +151,7 @@ except subprocess.TimeoutExpired as error:
     assert ended.value == [["TimeoutExpired", "TimeoutExpired", None, -15, "", -15, 60, "here\n"], 180]
 
 
+@pytest.mark.slow
 def test_pipes_do_not_deadlock(tmp_path: Path) -> None:
     body = """
 many = 300_000

@@ -35,6 +35,7 @@ def replay_and_check(place: Place, shared_data: Path, start: str, end: str, sequ
     return run
 
 
+@pytest.mark.slow
 def test_two_weeks_of_five_minutes(empty_place: Place, shared_data: Path) -> None:
     run = replay_and_check(empty_place, shared_data, "2024-01-01", "2024-01-15", 14 * 288)
     assert len(run.lines("fills.jsonl")) > 100

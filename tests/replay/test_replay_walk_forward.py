@@ -55,6 +55,7 @@ def walk_forward(place: Place, name: str, *words: str) -> tuple[dict[str, Any], 
     return figures, (directory / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_the_future_wins_and_is_named_and_the_honest_one_shows_no_edge(
     empty_place: Place,
 ) -> None:
