@@ -28,18 +28,25 @@ from orchestrator.runtime.bot_launch import (
 )
 from orchestrator.runtime.bot_line import BotLine
 from orchestrator.runtime.bot_report import BotReport
+from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.plan import PlannedComponent, RunPlan
 from orchestrator.runtime.process_state import command_line_of, is_process_alive
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.work_copy import WorkCopy, copy_folder, manifest_of, scripts_of
 from orchestrator.venues.venues import Venues
 
-__all__ = ["BotRun"]
+__all__ = ["BotRun", "make_bots"]
 
 _SOCKET = "bots"
 _STACK_SIGNAL = signal.SIGRTMIN + 10
 _STACK_SECONDS_MAX = 1.0
 _STACK_POLL_SECONDS = 0.01
+
+
+def make_bots(plan: RunPlan) -> BotRun:
+    """Return the bots of a run, before anything of them exists."""
+    venues, report = make_venues(plan.settings, plan.market, plan.instruments), BotReport()
+    return BotRun(plan, BotExchange(venues, report), venues, report)
 
 
 class BotRun:
@@ -55,7 +62,7 @@ class BotRun:
 
     def __init__(self, plan: RunPlan, exchange: BotExchange, venues: Venues, report: BotReport) -> None:
         self._plan = plan
-        self._exchange = exchange
+        self.exchange = exchange
         self._venues = venues
         self._report = report
         self._copies: dict[Path, WorkCopy] = {}
@@ -97,7 +104,7 @@ class BotRun:
         if engine.bots is None:
             raise ComponentError("the engine of this run knows of no bots")
         self.host = BotHost(
-            engine.bots, engine.clock, self._line, self._exchange, components, rules, self._report
+            engine.bots, engine.clock, self._line, self.exchange, components, rules, self._report
         )
         self._components = {c.name: c for c in components}
         self._to_start = [c for c in components if c.start_file is None]

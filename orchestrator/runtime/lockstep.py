@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,7 +32,6 @@ from orchestrator.runs.records import FillRecord, SignalRecord
 from orchestrator.runs.writer import RunWriter
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
-from orchestrator.runtime.bot_run import BotRun
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.control import ControlDesk
 from orchestrator.runtime.interrupts import Interrupts
@@ -39,7 +39,10 @@ from orchestrator.runtime.live import LiveFolder
 from orchestrator.runtime.logs import RunLog
 from orchestrator.runtime.pacing import Pacer
 from orchestrator.runtime.supervisor import ComponentExited, ComponentStarted, LogLost, Supervisor
-from orchestrator.runtime.trainings import Trainings
+
+if TYPE_CHECKING:  # most runs have neither, and start sooner without
+    from orchestrator.runtime.bot_run import BotRun
+    from orchestrator.runtime.trainings import Trainings
 
 __all__ = ["LockStep", "Shell"]
 

@@ -18,11 +18,8 @@ from orchestrator.runs.layout import default_name
 from orchestrator.runs.source_files import FilesDigest
 from orchestrator.runs.writer import require_new
 from orchestrator.runtime import wall_clock
-from orchestrator.runtime.bot_launch import bot_command
-from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.launch import component_environment, resolve_command
 from orchestrator.runtime.training_plan import TrainingPlan, plan_training
-from orchestrator.runtime.work_copy import check_keys
 
 __all__ = ["DEFAULT_COMPONENTS", "PlannedComponent", "RunPlan", "make_plan"]
 
@@ -100,8 +97,7 @@ def make_plan(
         else None
     )
     if settings.has_bots:
-        make_venues(settings, markets.signals, instruments)  # to be refused now, not when the run has begun
-        _check_key_files(settings)
+        _check_bots(settings, markets, instruments)
         if settings.bots.charge_cpu:
             notes.append(
                 "bots.charge_cpu adds measured CPU time to simulated time: no two such runs are equal"
@@ -140,6 +136,8 @@ def _plan_component(settings: ComponentSettings) -> PlannedComponent:
     where = f"--{settings.name}" if is_flag else f"component {settings.name}"
     command = resolve_command(settings.command, workdir, environment["PATH"], where=where)
     if settings.is_bot:
+        from orchestrator.runtime.bot_launch import bot_command  # noqa: PLC0415 - most runs have no bots
+
         bot_command(command, workdir, workdir)  # to be refused now, not when the run has begun
     return PlannedComponent(
         settings=settings,
@@ -149,7 +147,12 @@ def _plan_component(settings: ComponentSettings) -> PlannedComponent:
     )
 
 
-def _check_key_files(settings: Settings) -> None:
+def _check_bots(settings: Settings, markets: Markets, instruments: dict[str, Instrument]) -> None:
+    # What is wrong is to be refused now, not when the run has begun.
+    from orchestrator.runtime.bot_venues import make_venues  # noqa: PLC0415 - most runs have no bots
+    from orchestrator.runtime.work_copy import check_keys  # noqa: PLC0415
+
+    make_venues(settings, markets.signals, instruments)
     named: dict[Path, tuple[str, ...]] = {}
     for component in settings.component:
         if component.is_bot:

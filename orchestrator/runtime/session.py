@@ -7,7 +7,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -26,10 +26,6 @@ from orchestrator.runs.manifest import Counts, process_start_time
 from orchestrator.runs.writer import RunWriter
 from orchestrator.runtime import wall_clock
 from orchestrator.runtime.affinity import Affinity
-from orchestrator.runtime.bot_exchange import BotExchange
-from orchestrator.runtime.bot_report import BotReport
-from orchestrator.runtime.bot_run import BotRun
-from orchestrator.runtime.bot_venues import make_venues
 from orchestrator.runtime.bus import Bus
 from orchestrator.runtime.control import ControlDesk
 from orchestrator.runtime.interrupts import Interrupts
@@ -42,8 +38,11 @@ from orchestrator.runtime.plan import RunPlan
 from orchestrator.runtime.plan_parts import make_engine, welcome
 from orchestrator.runtime.run_facts import component_manifests, first_manifest
 from orchestrator.runtime.supervisor import ComponentExited, Supervisor
-from orchestrator.runtime.trainings import Trainings
 from orchestrator.runtime.transport import Endpoints
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.bot_run import BotRun
+    from orchestrator.runtime.trainings import Trainings
 
 __all__ = ["RunResult", "run_replay"]
 
@@ -178,13 +177,8 @@ class _Session:
         self.bot_facts: BotFacts | None = None
         self._blamed: tuple[str, ...] = ()
         self._names = tuple(c.settings.name for c in plan.components)
-        self._bots: BotRun | None = None
-        exchange: BotExchange | None = None
-        if plan.settings.has_bots:
-            venues, report = make_venues(plan.settings, plan.market, plan.instruments), BotReport()
-            exchange = BotExchange(venues, report)
-            self._bots = BotRun(plan, exchange, venues, report)
-        self._engine = make_engine(plan, exchange)
+        self._bots = _make_bots(plan)
+        self._engine = make_engine(plan, None if self._bots is None else self._bots.exchange)
 
     @property
     def sequences_done(self) -> int:
@@ -395,6 +389,8 @@ class _Session:
         training = self._plan.training
         if training is None:
             return None
+        from orchestrator.runtime.trainings import Trainings  # noqa: PLC0415 - most runs train nothing
+
         return Trainings(
             self._plan, training, endpoints=endpoints, environment=environment, log=self._log, bots=self._bots
         )
@@ -423,6 +419,14 @@ class _Session:
             yield
         finally:
             live.withdraw()
+
+
+def _make_bots(plan: RunPlan) -> BotRun | None:
+    if not plan.settings.has_bots:
+        return None
+    from orchestrator.runtime.bot_run import make_bots  # noqa: PLC0415 - most runs have none, and start sooner without
+
+    return make_bots(plan)
 
 
 def _my_process() -> tuple[int, float | None]:
