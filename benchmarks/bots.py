@@ -6,6 +6,7 @@ Prints
 
 - `burst_week_ratio`: CPU time of the bots' processes over N simulated hours of 1-minute ticks (3 coins, 7 timeframes,
   burst 7 and 2) over the CPU time of the same scripts with every answer canned, outside of a replay;
+- `burst_request_us`: what a request costs the bots' processes more than a canned one;
 - `orchestrator_cpu_share`: what the orchestrator and its guardian used of all CPU time, in the same run;
 - `burst_speedup` and `natural_speedup`: simulated seconds a wall second, of the whole command.
 """
@@ -146,6 +147,7 @@ def main() -> None:
             shutil.copytree(bots, folder)
             own += own_cpu(folder, f"{name}.py", count, answers)
         print(f"burst_week_ratio: {bots_cpu / own:.2f}")
+        print(f"burst_request_us: {1e6 * (bots_cpu - own) / sum(row['count'] for row in asked):.0f}")
         print(f"orchestrator_cpu_share: {(cpu - bots_cpu) / cpu:.3f}")
         print(f"burst_speedup: {hours * 3_600 / wall:.0f}")
         natural = bots / "natural.toml"

@@ -191,7 +191,10 @@ class PlainGets:
                 store[name.lower()] = (name, value)
         valid = self.valid_names
         for name, value in store.values():
-            if type(value) is not str or not value.isprintable() or value[:1] == " ":
+            text = value
+            if type(value) is bytes and value.isascii():  # a signature, as b64encode returns it
+                text = value.decode()
+            if type(text) is not str or not text.isprintable() or text[:1] == " ":
                 return None
             if name not in valid:
                 if not name.isascii() or not name.replace("-", "").isalnum():
