@@ -30,7 +30,7 @@ lint: $(VENV)/.dev           ## Format, lint, types, import rules
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev          ## Speed and memory, one `name: value` line per figure
-	@for program in lockstep runs memory data exchange analyze venues intercept; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	@for program in lockstep runs memory data exchange analyze venues intercept bots; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 
 fidelity: $(VENV)/.dev       ## Compare fills with real trades and a real order book; writes docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity --write docs/fidelity.md

@@ -5,7 +5,8 @@ usage: python benchmarks/bots.py [--hours N]
 Prints
 
 - `burst_week_ratio`: CPU time of the bots' processes over N simulated hours of 1-minute ticks (3 coins, 7 timeframes,
-  burst 7 and 2) over the CPU time of the same scripts with every answer canned, outside of a replay;
+  burst 7 and 2) over the CPU time of the same scripts with every answer canned in place of the transport, outside of a
+  replay; `burst_bare_ratio`: the same over the scripts with the whole of requests replaced by canned answers;
 - `burst_request_us`: what a request costs the bots' processes more than a canned one;
 - `orchestrator_cpu_share`: what the orchestrator and its guardian used of all CPU time, in the same run;
 - `burst_speedup` and `natural_speedup`: simulated seconds a wall second, of the whole command.
@@ -109,9 +110,9 @@ def replay(home: Home, config: Path, end: str, name: str) -> tuple[Path, float, 
     return directory, time.perf_counter() - began, children_cpu() - cpu
 
 
-def own_cpu(folder: Path, script: str, requests: int, answers: Path) -> float:
+def own_cpu(folder: Path, script: str, requests: int, answers: Path, level: str) -> float:
     done = subprocess.run(
-        [sys.executable, str(CANNED), script, str(requests), str(answers)],
+        [sys.executable, str(CANNED), script, str(requests), str(answers), level],
         cwd=folder,
         check=True,
         capture_output=True,
@@ -140,14 +141,18 @@ def main() -> None:
         answers.write_text(
             json.dumps(canned_answers(home, bots / "bots.toml", flags, end_ns - NS_PER_HOUR // 2))
         )
-        own = 0.0
+        own = {"transport": 0.0, "session": 0.0}
         for name in ("thinker", "trader"):
             count = sum(row["count"] for row in asked if row["component"] == name)
-            folder = home.root / f"canned_{name}"
-            shutil.copytree(bots, folder)
-            own += own_cpu(folder, f"{name}.py", count, answers)
-        print(f"burst_week_ratio: {bots_cpu / own:.2f}")
-        print(f"burst_request_us: {1e6 * (bots_cpu - own) / sum(row['count'] for row in asked):.0f}")
+            for level in own:
+                folder = home.root / f"canned_{name}_{level}"
+                shutil.copytree(bots, folder)
+                own[level] += own_cpu(folder, f"{name}.py", count, answers, level)
+        print(f"burst_week_ratio: {bots_cpu / own['transport']:.2f}")
+        print(f"burst_bare_ratio: {bots_cpu / own['session']:.2f}")
+        print(
+            f"burst_request_us: {1e6 * (bots_cpu - own['session']) / sum(row['count'] for row in asked):.0f}"
+        )
         print(f"orchestrator_cpu_share: {(cpu - bots_cpu) / cpu:.3f}")
         print(f"burst_speedup: {hours * 3_600 / wall:.0f}")
         natural = bots / "natural.toml"
