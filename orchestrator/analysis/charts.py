@@ -82,7 +82,7 @@ def equity_chart(study: Study) -> Figure:
     under |= {"yaxis": "y2", "hovertemplate": "%{y:.2%}"}
     layout = plain_layout(
         yaxis={"title": {"text": study.terms.currency}, "domain": [0.34, 1.0]},
-        yaxis2={"title": {"text": "drawdown"}, "domain": [0.0, 0.27], "tickformat": ".0%"} | scale,
+        yaxis2={"title": {"text": "drawdown"}, "domain": [0.0, 0.27], "tickformat": ".1~%"} | scale,
         xaxis={"type": "date", "anchor": "y2"},
         showlegend=True,
     )
@@ -102,7 +102,7 @@ def overlay_chart(curves: dict[str, Curve]) -> Figure:
         line["hovertemplate"] = "%{y:+.2%}"
     return {
         "data": lines,
-        "layout": plain_layout(yaxis={"tickformat": "+.0%"}, xaxis={"type": "date"}, showlegend=True),
+        "layout": plain_layout(yaxis={"tickformat": "+.1~%"}, xaxis={"type": "date"}, showlegend=True),
     }
 
 
@@ -147,7 +147,7 @@ def _exposure_chart(study: Study) -> Figure:
     area["hovertemplate"] = "%{y:.1%}"
     layout = plain_layout(
         yaxis={
-            "tickformat": ".0%",
+            "tickformat": ".1~%",
             "range": [min(0.0, float(np.min(means))), max(1.0, float(np.max(means)))],
         },
         xaxis={"type": "date"},
